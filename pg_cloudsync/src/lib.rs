@@ -1,0 +1,3 @@
+//! The PostgreSQL extension `cloudsync`.
+
+pgrx::pg_module_magic!();
