@@ -78,7 +78,9 @@ mod tests {
     fn drift_is_bounded() {
         let now = Millis(1_000_000);
         assert!(Version::from_millis(Millis(now.0 + DEFAULT_MAX_DRIFT.0)).is_within(now, DEFAULT_MAX_DRIFT));
-        assert!(!Version::from_millis(Millis(now.0 + DEFAULT_MAX_DRIFT.0 + 1)).is_within(now, DEFAULT_MAX_DRIFT));
+        assert!(
+            !Version::from_millis(Millis(now.0 + DEFAULT_MAX_DRIFT.0 + 1)).is_within(now, DEFAULT_MAX_DRIFT)
+        );
         assert!(!Version::MAX.is_within(now, DEFAULT_MAX_DRIFT));
     }
 }

@@ -1,11 +1,24 @@
 //! The CRDT core of cloudsync: pure functions from facts to plans, without I/O, clock, randomness
 //! or threads. See ARCHITECTURE.md at the root for the map.
+//!
+//! Import order, left may be used by right and never the reverse:
+//! `error` → `varint` → `id`, `hlc` → `value` → `key` → `schema`, `clock` → `change` ↔ `merge` →
+//! `capture` → `port` → `flow`; `message` → `wire`. Merging and the wire do not see each other.
 
 #![forbid(unsafe_code)]
 
+pub mod capture;
+pub mod change;
+pub mod clock;
 pub mod error;
+pub mod flow;
 pub mod hlc;
 pub mod id;
 pub mod key;
+pub mod merge;
+pub mod message;
+pub mod port;
+pub mod schema;
 pub mod value;
 pub mod varint;
+pub mod wire;

@@ -1,0 +1,158 @@
+//! One row: its clock and a change in, what to do and the new clock out.
+
+use crate::change::RowChange;
+use crate::clock::{RowClock, Stamp};
+use crate::id::{ColumnId, SiteId};
+use crate::merge::rule::{Life, cell_wins, compare_life};
+use crate::schema::TableSchema;
+
+/// What an engine has to do with the row itself.
+///
+/// Cells are indexes into [`RowChange::cells`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowAction {
+    /// Nothing, not even to the clock: the change tells nothing new.
+    Nothing,
+    /// Only the clock moves.
+    ClockOnly,
+    /// The row does not exist here: insert it with these cells, defaults elsewhere.
+    Insert {
+        /// The cells to write.
+        cells: Vec<usize>,
+    },
+    /// The row exists here: set these cells.
+    Update {
+        /// The cells to write.
+        cells: Vec<usize>,
+        /// Columns that a new life did not tell of: back to their default.
+        reset: Vec<ColumnId>,
+    },
+    /// The row exists here and is to be removed.
+    Delete,
+}
+
+/// A decision about one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowDecision {
+    /// What to do with the row.
+    pub action: RowAction,
+    /// The clock afterwards.
+    pub clock: RowClock<SiteId>,
+}
+
+/// Decides what a change does to a row whose clock is `local` (`None`: never seen here).
+///
+/// `columns` maps the change's column indexes to this replica's columns; cells of columns that this
+/// replica does not have are left out.
+pub fn decide_row(
+    schema: &TableSchema,
+    columns: &[Option<ColumnId>],
+    local: Option<&RowClock<SiteId>>,
+    change: &RowChange,
+) -> RowDecision {
+    let Some(local) = local else {
+        return begin_life(schema, columns, false, change);
+    };
+    match compare_life(change.length, local.length) {
+        Life::Over => RowDecision { action: RowAction::Nothing, clock: local.clone() },
+        Life::Same => same_life(schema, columns, local, change),
+        Life::Next => begin_life(schema, columns, local.length.is_alive(), change),
+    }
+}
+
+fn begin_life(
+    schema: &TableSchema,
+    columns: &[Option<ColumnId>],
+    exists: bool,
+    change: &RowChange,
+) -> RowDecision {
+    let mut clock = RowClock::new(change.length, change.life);
+    if !change.length.is_alive() {
+        let action = if exists { RowAction::Delete } else { RowAction::ClockOnly };
+        return RowDecision { action, clock };
+    }
+    let mut cells = Vec::with_capacity(change.cells.len());
+    let mut reset = Vec::new();
+    for column in &schema.columns {
+        let told = change.cells.iter().position(|cell| column_of(columns, cell.column) == Some(column.id));
+        match told.and_then(|at| change.cells.get(at).map(|cell| (at, cell))) {
+            Some((at, cell)) => {
+                clock.set_cell(column.id, cell.stamp);
+                cells.push(at);
+            }
+            None => {
+                clock.set_cell(column.id, Stamp::NEVER);
+                reset.push(column.id);
+            }
+        }
+    }
+    let action = if exists { RowAction::Update { cells, reset } } else { RowAction::Insert { cells } };
+    RowDecision { action, clock }
+}
+
+fn same_life(
+    schema: &TableSchema,
+    columns: &[Option<ColumnId>],
+    local: &RowClock<SiteId>,
+    change: &RowChange,
+) -> RowDecision {
+    let mut clock = local.clone();
+    if change.life > local.life {
+        clock = RowClock::new(local.length, change.life);
+        if local.length.is_alive() {
+            for column in &schema.columns {
+                clock.set_cell(column.id, local.cell(column.id));
+            }
+        }
+    }
+    let mut cells = Vec::new();
+    if local.length.is_alive() {
+        for (at, cell) in change.cells.iter().enumerate() {
+            let Some(column) = column_of(columns, cell.column) else { continue };
+            if cell_wins(cell.stamp, local.cell(column)) {
+                clock.set_cell(column, cell.stamp);
+                cells.push(at);
+            }
+        }
+    }
+    let action = if !cells.is_empty() {
+        RowAction::Update { cells, reset: Vec::new() }
+    } else if clock != *local {
+        RowAction::ClockOnly
+    } else {
+        RowAction::Nothing
+    };
+    RowDecision { action, clock }
+}
+
+fn column_of(columns: &[Option<ColumnId>], index: usize) -> Option<ColumnId> {
+    columns.get(index).copied().flatten()
+}
+
+/// Joins a second change of the same row into the first, by the same rule as a replica would.
+pub fn join_changes(first: &mut RowChange, second: RowChange) {
+    match compare_life(second.length, first.length) {
+        Life::Over => {}
+        Life::Next => {
+            let row_id = second.row_id.or(first.row_id);
+            *first = second;
+            first.row_id = row_id;
+        }
+        Life::Same => {
+            first.row_id = first.row_id.or(second.row_id);
+            first.life = first.life.max(second.life);
+            for cell in second.cells {
+                match first.cells.binary_search_by_key(&cell.column, |known| known.column) {
+                    Ok(at) => {
+                        if let Some(known) = first.cells.get_mut(at)
+                            && cell_wins(cell.stamp, known.stamp)
+                        {
+                            *known = cell;
+                        }
+                    }
+                    Err(at) => first.cells.insert(at, cell),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The protocol between a device and the server: five messages beside the payload that devices
+//! exchange without a server. Both calls are stateless: all that the server must know travels here.
+
+use roaring::RoaringTreemap;
+
+use crate::change::ChangeBatch;
+use crate::hlc::Millis;
+use crate::id::{RowId, SiteId};
+use crate::port::Refusal;
+
+/// One life of a server: changes when it was restored, failed over or cloned, and then no cursor
+/// and no row id of before counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Epoch(pub [u8; 16]);
+
+/// A point in the server's history: PostgreSQL's text form of `pg_snapshot`. Opaque to the device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot(pub String);
+
+/// Device to server: local writes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PushRequest {
+    /// The sender.
+    pub site: SiteId,
+    /// The server that the device believes to speak to, if it ever spoke to one.
+    pub epoch: Option<Epoch>,
+    /// What it wrote.
+    pub changes: ChangeBatch,
+}
+
+/// What became of one pushed row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowResult {
+    /// The server has it, under this id, merged with what it had.
+    Accepted(RowId),
+    /// The row is deleted on the server: the device should not have it.
+    Dead,
+    /// The server refused the write. Its own row, if the user may see it, is in
+    /// [`PushReply::restored`].
+    Refused(Refusal),
+    /// The server does not sync a table of that name.
+    UnknownTable,
+}
+
+/// Server to device: the answer to a [`PushRequest`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct PushReply {
+    /// The server's life.
+    pub epoch: Epoch,
+    /// The server's clock.
+    pub server_time: Millis,
+    /// For each table of the request, in order, one result for each row, in order.
+    pub results: Vec<Vec<RowResult>>,
+    /// The server's whole rows in place of refused writes.
+    pub restored: ChangeBatch,
+}
+
+/// How far a download of several pages has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The snapshot taken when the download began: its end is the device's next cursor.
+    pub until: Snapshot,
+    /// The table in hand.
+    pub table: String,
+    /// The last row id of it that was looked at.
+    pub after: RowId,
+}
+
+/// Device to server: what is new?
+#[derive(Clone, Debug, PartialEq)]
+pub struct PullRequest {
+    /// The asker; its own pushes are left out.
+    pub site: SiteId,
+    /// The server that `from` and `progress` belong to.
+    pub epoch: Option<Epoch>,
+    /// The tables it has, by the name under which they are synced.
+    pub tables: Vec<String>,
+    /// The end of the last download; `None`: everything.
+    pub from: Option<Snapshot>,
+    /// Where to go on; `None`: at the start.
+    pub progress: Option<Progress>,
+    /// Roughly how many bytes of values the answer may hold.
+    pub max_bytes: u32,
+}
+
+/// What comes after a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// There is more: ask again with this.
+    More(Progress),
+    /// That was all: ask next time from here.
+    Done(Snapshot),
+}
+
+/// Server to device: a page of rows, each whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PullReply {
+    /// The server's life. If it is not the one asked for, the rest is empty and the device must
+    /// forget its cursor and row ids.
+    pub epoch: Epoch,
+    /// The server's clock.
+    pub server_time: Millis,
+    /// The rows.
+    pub changes: ChangeBatch,
+    /// Some row changed that the user may not see, or that is deleted: if the device holds rows, it
+    /// should ask which of them are gone.
+    pub hidden: bool,
+    /// What comes next.
+    pub next: Next,
+}
+
+/// Device to server: which of the rows that I hold are gone?
+#[derive(Clone, Debug, PartialEq)]
+pub struct GoneRequest {
+    /// The asker.
+    pub site: SiteId,
+    /// The server that the row ids belong to.
+    pub epoch: Epoch,
+    /// Look only at rows that changed after this; `None`: at all of them.
+    pub from: Option<Snapshot>,
+    /// The ids held, by table.
+    pub held: Vec<(String, RoaringTreemap)>,
+}
+
+/// Server to device: the rows among those asked for that are deleted or that the user may not see.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GoneReply {
+    /// The server's life; if it is not the one asked for, `gone` is empty.
+    pub epoch: Epoch,
+    /// The ids gone, by table.
+    pub gone: Vec<(String, RoaringTreemap)>,
+}
+
+/// Any message, as the header tells them apart.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Message {
+    /// Changes from device to device, through a file or the application.
+    Payload(ChangeBatch),
+    /// See [`PushRequest`].
+    PushRequest(PushRequest),
+    /// See [`PushReply`].
+    PushReply(PushReply),
+    /// See [`PullRequest`].
+    PullRequest(PullRequest),
+    /// See [`PullReply`].
+    PullReply(PullReply),
+    /// See [`GoneRequest`].
+    GoneRequest(GoneRequest),
+    /// See [`GoneReply`].
+    GoneReply(GoneReply),
+}

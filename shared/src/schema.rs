@@ -1,0 +1,65 @@
+//! What the core knows of a synced table: names, never types or SQL.
+
+use crate::error::{Error, Result};
+use crate::id::ColumnId;
+
+/// How concurrent writes of one row are merged; chosen per table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Algorithm {
+    /// Causal-length set: the later life of a row wins, and within a life the last write of each cell.
+    #[default]
+    Cls,
+    /// Grow-only set: rows are only added; concurrent inserts of one key converge cell by cell.
+    Gos,
+}
+
+impl Algorithm {
+    /// The name under which users choose it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Algorithm::Cls => "cls",
+            Algorithm::Gos => "gos",
+        }
+    }
+
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// There is no such algorithm.
+    pub fn from_name(name: &str) -> Result<Algorithm> {
+        match name.to_ascii_lowercase().as_str() {
+            "cls" => Ok(Algorithm::Cls),
+            "gos" => Ok(Algorithm::Gos),
+            _ => Err(Error::invalid_input(format!("unknown algorithm '{name}': use 'cls' or 'gos'"))),
+        }
+    }
+}
+
+/// A column that is not part of the primary key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name, as the two sides know it.
+    pub name: String,
+    /// Its number in this replica's clocks.
+    pub id: ColumnId,
+}
+
+/// A synced table of this replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableSchema {
+    /// The name under which it is synced.
+    pub name: String,
+    /// How its rows merge.
+    pub algorithm: Algorithm,
+    /// The names of the key columns, in key order.
+    pub key: Vec<String>,
+    /// The other columns, in the order of the table; generated columns are not among them.
+    pub columns: Vec<Column>,
+}
+
+impl TableSchema {
+    /// The column of that name, unless it is part of the key or does not exist.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+}
