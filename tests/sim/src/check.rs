@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use cloudsync_shared::clock::Stamp;
 use cloudsync_shared::hlc::{Millis, Version};
 use cloudsync_shared::id::SiteId;
 use cloudsync_shared::key::Key;
 use cloudsync_shared::mem::{Dump, RowWrite, WriteCall, Written};
+use cloudsync_shared::value::Value;
 
 /// The length of each row's history, by table and key.
 pub type Lengths = BTreeMap<(String, Key), u32>;
@@ -47,6 +49,31 @@ pub fn state(before: &Dump, after: &Dump) -> Result<(), String> {
                 old.cells.iter().find(|(column, stamp)| same_life && new.cells.get(*column) < Some(stamp))
             {
                 return Err(format!("cell {column} of {name} {key:?} moved back: from {old:?} to {new:?}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What was written, by table, row, length of the row's history, column and stamp.
+pub type Writes = BTreeMap<(String, Key, u32, String), BTreeMap<Stamp<SiteId>, Value>>;
+
+/// Every cell holds what was written with its stamp, and NULL if that is no write at all.
+pub fn values(state: &Dump, writes: &Writes) -> Result<(), String> {
+    for (name, table) in state {
+        for (key, row) in &table.rows {
+            let Some(clock) = table.clocks.get(key) else { continue };
+            for (column, value) in row {
+                let stamp = clock.cells.get(column).copied().unwrap_or(Stamp::NEVER);
+                let cell = (name.clone(), key.clone(), clock.length.0, column.clone());
+                let written = writes.get(&cell).and_then(|writes| writes.get(&stamp));
+                if written.or((stamp == Stamp::NEVER).then_some(&Value::Null)) != Some(value) {
+                    return Err(format!(
+                        "{name} {key:?} holds {value:?} in {column} with stamp {stamp:?} in length {}, but \
+                         {written:?} was written",
+                        clock.length.0
+                    ));
+                }
             }
         }
     }

@@ -21,7 +21,14 @@ pub fn generate(seed: u64) -> Scenario {
         Maker { habits: Habits::draw(&mut prng), replicas, tables: Vec::new(), elapsed: 0, written: 0, prng };
     maker.tables = (0..tables).map(|at| maker.table(at)).collect();
     let count = maker.prng.between(MIN_ACTIONS, MAX_ACTIONS);
-    let actions = (0..count).map(|_| maker.action()).collect();
+    let mut actions = Vec::new();
+    for _ in 0..count {
+        let action = maker.action();
+        actions.push(action);
+        if maker.prng.chance(maker.habits.rebirths) {
+            maker.rebirth(&mut actions);
+        }
+    }
     Scenario { seed, replicas, tables: maker.tables, actions }
 }
 
@@ -36,6 +43,8 @@ struct Habits {
     again: usize,
     /// How many in a hundred messages tell everything.
     everything: usize,
+    /// How many in a hundred actions are followed by the story of a row that dies and lives again.
+    rebirths: usize,
     max_wait: i64,
     max_offset: i64,
 }
@@ -44,11 +53,12 @@ impl Habits {
     fn draw(prng: &mut Prng) -> Habits {
         let mut some = |most: usize| prng.below(most + 1);
         Habits {
-            keys: 1 + some(4),
+            keys: [1, 1, 2, 3, 5][some(4)],
             writes: [3 + some(3), some(3), 3 + some(8), 1 + some(4)],
-            actions: [30, some(4), some(3), some(8), some(3), 6 + some(20), 5 + some(25), some(8), some(3)],
+            actions: [30, some(15), some(5), some(8), some(3), 6 + some(20), 5 + some(25), some(6), some(5)],
             again: some(40),
             everything: some(60),
+            rebirths: some(8),
             max_wait: [0, 1, 50, 5_000, 60_000][some(4)],
             max_offset: [0, 3, 1_000, MAX_OFFSET_MILLIS][some(3)],
         }
@@ -107,6 +117,28 @@ impl Maker {
                 let (from, to) = self.pair();
                 Action::Sync { from, to }
             }
+        }
+    }
+
+    /// One replica deletes a row, inserts it again, sets some columns and tells only the last of it:
+    /// whoever hears that first knows a part of a life whose beginning it missed.
+    fn rebirth(&mut self, actions: &mut Vec<Action>) {
+        let (replica, to) = self.pair();
+        let table = self.prng.below(self.tables.len());
+        let spec = self.tables[table].clone();
+        let key = self.key(&spec);
+        actions.push(Action::Delete { replica, table, key: key.clone() });
+        actions.push(Action::Insert { replica, table, key: key.clone(), values: self.values(spec.columns) });
+        if spec.columns > 0 {
+            self.elapsed += 1;
+            actions.push(Action::Wait { millis: 1 });
+            let column = self.prng.below(spec.columns);
+            actions.push(Action::Update { replica, table, key, values: vec![(column, self.value())] });
+        }
+        let tells = Tells::Since(vec![self.elapsed - 1; self.replicas]);
+        actions.push(Action::Send { from: replica, to, tells });
+        if self.prng.chance(50) {
+            actions.push(Action::Deliver { message: self.prng.below(64), again: false });
         }
     }
 

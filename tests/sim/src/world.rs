@@ -79,6 +79,7 @@ pub(crate) struct World<'a> {
     pub on_the_way: Vec<(usize, Packet)>,
     now: u64,
     pub log: Vec<Event>,
+    writes: check::Writes,
     pub trace: Vec<String>,
     pub counts: Counts,
 }
@@ -92,6 +93,7 @@ impl<'a> World<'a> {
             on_the_way: Vec::new(),
             now: START_MILLIS,
             log: Vec::new(),
+            writes: check::Writes::new(),
             trace: Vec::new(),
             counts: Counts::default(),
         };
@@ -117,7 +119,7 @@ impl<'a> World<'a> {
             for row in table.base.iter().filter(|row| row.replica == index) {
                 let (key, set) = (encode_key(&row.key), name_values(table, &row.values));
                 let stamp = Stamp { version: Version::BASE, site };
-                self.log.push(Event {
+                self.enter(Event {
                     table: table.name.clone(),
                     key: key.clone(),
                     length: 1,
@@ -227,7 +229,7 @@ impl<'a> World<'a> {
             Err(error @ MemError::Crashed) => return Err(error.to_string()),
         };
         self.note(at, &mut check::lengths(&before), call, written)?;
-        check::state(&before, &self.replicas[at].store.dump())
+        self.check(at, &before)
     }
 
     /// Checks a write that took effect, and puts it into the log.
@@ -244,7 +246,7 @@ impl<'a> World<'a> {
         check::local_write(lengths, call, &written, replica.store.site(), replica.seen)?;
         replica.seen = replica.seen.max(written.stamp.version);
         self.counts.writes += 1;
-        self.log.push(Event {
+        self.enter(Event {
             table: call.table.clone(),
             key: call.key.clone(),
             length: written.length.0,
@@ -253,6 +255,20 @@ impl<'a> World<'a> {
             set: written.set,
         });
         Ok(())
+    }
+
+    fn enter(&mut self, event: Event) {
+        for (column, value) in &event.set {
+            let cell = (event.table.clone(), event.key.clone(), event.length, column.clone());
+            self.writes.entry(cell).or_default().insert(event.stamp, value.clone());
+        }
+        self.log.push(event);
+    }
+
+    fn check(&self, at: usize, before: &Dump) -> Result<(), String> {
+        let after = self.replicas[at].store.dump();
+        check::state(before, &after)?;
+        check::values(&after, &self.writes)
     }
 
     /// What a replica tells, as it travels.
@@ -324,7 +340,7 @@ impl<'a> World<'a> {
         }
         let replica = &mut self.replicas[at];
         replica.seen = replica.seen.max(highest);
-        check::state(&before, &replica.store.dump())?;
+        self.check(at, &before)?;
         Ok(true)
     }
 }
