@@ -10,9 +10,12 @@ use cloudsync_shared::clock::Stamp;
 use cloudsync_shared::hlc::Version;
 use cloudsync_shared::id::{CausalLength, SiteId};
 use cloudsync_shared::mem::{ClockDump, MemStore, TableDump};
-use cloudsync_shared::merge::join_changes;
+use cloudsync_shared::merge::{RowAction, join_changes, plan_table};
+use cloudsync_shared::port::Store;
 use cloudsync_shared::value::Value;
-use merge_support::{COLUMNS, TABLE, assert_not_back, grow_only, key, merge_all, replica, schema, site};
+use merge_support::{
+    COLUMNS, TABLE, assert_not_back, batch, grow_only, key, merge_all, replica, schema, site,
+};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -110,7 +113,7 @@ fn tell_everything(from: &MemStore, to: &mut MemStore) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_replica_holds_the_maxima_of_what_it_was_told(changes in any_changes()) {
@@ -135,6 +138,19 @@ proptest! {
         merge_all(&mut store, &COLUMNS, &one_by_one(&changes));
         merge_all(&mut store, &COLUMNS, std::slice::from_ref(&changes));
         prop_assert_eq!(store.dump(), before);
+    }
+
+    #[test]
+    fn what_is_known_is_not_written_again(changes in any_changes()) {
+        let schema = schema(&COLUMNS, 0);
+        let mut store = replica(9, schema.clone());
+        merge_all(&mut store, &COLUMNS, &one_by_one(&changes));
+        for change in changes {
+            let known = batch(&COLUMNS, vec![change]).tables.remove(0);
+            let clocks = store.clocks(&schema, &[&known.rows[0].key]).unwrap();
+            let plan = plan_table(&schema, &known, clocks).unwrap();
+            prop_assert_eq!(&plan.rows[0].action, &RowAction::Nothing);
+        }
     }
 
     #[test]
