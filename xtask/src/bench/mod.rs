@@ -1,0 +1,4 @@
+//! stub
+pub fn run(_: bool) -> anyhow::Result<()> {
+    Ok(())
+}
