@@ -1,5 +1,6 @@
 //! Running other programs: what failed is always named, with what it said.
 
+use std::env;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -13,9 +14,16 @@ use crate::paths;
 const TAIL_LINES: usize = 30;
 
 /// A command that runs in the repository.
+///
+/// What cargo says of this crate to its program is kept from it: some build scripts watch these
+/// variables, and would build anew whenever the user changes between `cargo` and `cargo xtask`.
 pub fn command(program: impl AsRef<Path>) -> Command {
     let mut command = Command::new(program.as_ref());
     command.current_dir(paths::root());
+    let is_of_this_crate = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in env::vars_os().filter(|(name, _)| is_of_this_crate(&name.to_string_lossy())) {
+        command.env_remove(name);
+    }
     command
 }
 
