@@ -14,7 +14,6 @@ use anyhow::{Context, Result, bail};
 
 use crate::home::recreate;
 use crate::{dist, paths, setup};
-use pairs::Measured;
 
 const RUNS: usize = 5;
 const QUICK_RUNS: usize = 3;

@@ -46,7 +46,7 @@ pub fn table(measured: &[Measured]) -> String {
 /// How a result is judged; a failure is never silent.
 pub fn verdict(measured: &Measured) -> String {
     match (&measured.ratios, measured.metric.target) {
-        (Err(message), _) => format!("FAILED: {}", first_line(message)),
+        (Err(message), _) => format!("FAILED: {}", reason(message)),
         (Ok(_), None) => "-".to_owned(),
         (Ok(ratios), Some(target)) if ratios.ratio.median <= target => "met".to_owned(),
         (Ok(_), Some(_)) => "missed".to_owned(),
@@ -115,7 +115,9 @@ fn one_as_json(measured: &Measured) -> Value {
     value
 }
 
-fn first_line(message: &str) -> String {
-    let line = message.lines().find(|line| line.to_lowercase().contains("error")).or(message.lines().next());
-    line.unwrap_or_default().replace('|', "/")
+/// The line that says why: both shells mark it, among others that repeat the statement.
+fn reason(message: &str) -> String {
+    let marked = message.lines().find(|line| line.contains("ERROR:") || line.contains("Error:"));
+    let line = marked.or(message.lines().next()).unwrap_or_default();
+    line.replace('|', "/")
 }

@@ -37,7 +37,7 @@ const COLUMNS: &str = "(id TEXT PRIMARY KEY NOT NULL, title TEXT NOT NULL DEFAUL
 
 /// Milliseconds of the day's clock: SQLite's own, so that the shell's start is not measured.
 const MARK: &str = "SELECT 'mark ' || CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER);\n";
-const SIZE: &str = "SELECT 'size ' || page_count * page_size FROM pragma_page_count, pragma_page_size;\n";
+const SIZE: &str = "SELECT 'size ' || (page_count * page_size) FROM pragma_page_count, pragma_page_size;\n";
 
 /// All SQLite workloads; files are made in `dir`.
 pub fn measure(dir: &Path, runs: usize) -> Result<Vec<Measured>> {
