@@ -19,10 +19,11 @@ pub struct Dump {
 }
 
 impl Dump {
-    /// As a device has it. A float is quoted by SQLite's own function, which loses no bit of it.
+    /// As a device has it. A float is written out with all its digits: the short form that SQLite
+    /// prints is one that SQLite reads back as the same float, while others may read its neighbour.
     pub fn of_device(device: &Device, table: &Table) -> Result<Dump> {
         let column = |column: &Column| match column.kind {
-            Kind::Real => format!("CASE WHEN {0} IS NOT NULL THEN quote({0}) END", column.name),
+            Kind::Real => format!("CASE WHEN {0} IS NOT NULL THEN printf('%!.20e', {0}) END", column.name),
             Kind::Text | Kind::Integer => column.name.to_owned(),
         };
         let columns: Vec<String> = table.columns.iter().map(column).collect();

@@ -125,9 +125,9 @@ const ENCOUNTERS: &[Encounter] = &[
         title: "the server inserts, with plain SQL",
         edits: &[(
             Place::Server,
-            "INSERT INTO airports(iata, name, state) VALUES ('SRV', 'Server Field', 'CA')",
+            "INSERT INTO airports(iata, name, state) VALUES ('QQQ', 'Server Field', 'CA')",
         )],
-        query: "SELECT name FROM airports WHERE iata = 'SRV'",
+        query: "SELECT name FROM airports WHERE iata = 'QQQ'",
         outcome: "Server Field",
         rule: "no other way to write is needed",
     },
