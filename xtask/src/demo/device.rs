@@ -51,8 +51,8 @@ impl Device {
             self.url
         ))?;
         let seconds = started.elapsed().as_secs_f64();
-        let reports = printed.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let report = reports.filter(Value::is_object).last();
+        let mut reports = printed.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let report = reports.rfind(Value::is_object);
         let report =
             report.with_context(|| format!("device {}: the sync returned no JSON:\n{printed}", self.name))?;
         Ok(Synced { seconds, report })

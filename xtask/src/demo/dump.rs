@@ -84,9 +84,12 @@ mod tests {
     use super::super::tables::{real, text};
     use super::*;
 
+    const ONE: &[Column] = &[text("id")];
+    const TWO: &[Column] = &[text("id"), real("x")];
+
     #[test]
     fn both_engines_spellings_of_a_float_are_one() {
-        let table = Table { name: "t", columns: &[text("id"), real("x")], rows: vec![] };
+        let table = Table { name: "t", columns: TWO, rows: vec![] };
         let sqlite =
             parse("b\u{1f}76.0\u{1e}a\u{1f}1.00000000000000005551e-01\u{1e}", &table).expect("well formed");
         let postgres = parse("a\u{1f}0.1\u{1e}b\u{1f}76", &table).expect("well formed");
@@ -97,7 +100,7 @@ mod tests {
 
     #[test]
     fn null_is_not_the_word() {
-        let table = Table { name: "t", columns: &[text("id")], rows: vec![] };
+        let table = Table { name: "t", columns: ONE, rows: vec![] };
         let lines = parse("NULL\u{1e}\u{1d}\u{1e}", &table).expect("well formed").lines;
         assert_eq!(lines, ["\"NULL\"", "NULL"]);
     }
