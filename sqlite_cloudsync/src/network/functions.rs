@@ -12,8 +12,8 @@ use serde_json::json;
 use crate::error::{Error, Result};
 use crate::inbox::Received;
 use crate::network::postgres::PostgresTransport;
-use crate::network::progress::{self, ProgressCallback};
-use crate::network::session::{SendReport, Session};
+use crate::network::progress::{self, Phase, ProgressCallback};
+use crate::network::session::{self, SendReport, Session};
 use crate::network::state::{self, ServerState};
 use crate::network::transport::Transport;
 use crate::{ffi, inbox, outbox, system};
@@ -58,18 +58,18 @@ pub fn register(conn: &Connection, callback: Option<ProgressCallback>) -> Result
         function(conn, "cloudsync_network_sync", arguments, &network, move |conn, context, network| {
             let wait = argument(context, 0)?.unwrap_or(100);
             let retries = argument(context, 1)?.unwrap_or(1);
-            let run = || run(conn, network, callback.clone(), true, true);
+            let run = || run(conn, network, callback.clone(), None);
             with_retries(wait, retries, run).map(text)
         })?;
     }
     let told = callback.clone();
     function(conn, "cloudsync_network_send_changes", 0, &network, move |conn, _, network| {
-        run(conn, network, told.clone(), true, false).map(text)
+        run(conn, network, told.clone(), Some(Phase::Sending)).map(text)
     })?;
     for name in ["cloudsync_network_check_changes", "cloudsync_network_receive_changes"] {
         let told = callback.clone();
         function(conn, name, 0, &network, move |conn, _, network| {
-            run(conn, network, told.clone(), false, true).map(text)
+            run(conn, network, told.clone(), Some(Phase::Receiving)).map(text)
         })?;
     }
     function(conn, "cloudsync_network_has_unsent_changes", 0, &network, |conn, _, _| {
@@ -100,18 +100,28 @@ fn run(
     conn: &Connection,
     network: &Shared,
     callback: Option<ProgressCallback>,
-    send: bool,
-    receive: bool,
+    half: Option<Phase>,
 ) -> Result<serde_json::Value> {
     let mut network = lock(network);
     let mut transport = match network.transport.take() {
         Some(transport) => transport,
         None => connect(&network)?,
     };
-    let mut session = Session::new(conn, transport.as_mut(), callback)?;
-    let sent = if send { Some(session.send()?) } else { None };
-    let received = if receive { Some(session.receive()?) } else { None };
-    session.finish()?;
+    let (sent, received) = match half {
+        None => {
+            let (sent, received) = session::sync(conn, transport.as_mut(), callback)?;
+            (Some(sent), Some(received))
+        }
+        Some(half) => {
+            let mut session = Session::new(conn, transport.as_mut(), callback)?;
+            let reports = match half {
+                Phase::Sending => (Some(session.send()?), None),
+                Phase::Receiving => (None, Some(session.receive()?)),
+            };
+            session.finish()?;
+            reports
+        }
+    };
     network.transport = Some(transport);
     report(conn, sent, received)
 }

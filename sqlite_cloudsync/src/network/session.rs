@@ -45,8 +45,14 @@ pub fn sync(
     callback: Option<ProgressCallback>,
 ) -> Result<(SendReport, Received)> {
     let mut session = Session::new(conn, transport, callback)?;
+    // A device that knows nothing of the server asks first: what it sends afterwards is its own, and
+    // need not come back.
+    let mut received = Received::default();
+    if ServerState::load(conn)?.cursor.is_none() {
+        received.add(session.receive()?);
+    }
     let sent = session.send()?;
-    let received = session.receive()?;
+    received.add(session.receive()?);
     session.finish()?;
     Ok((sent, received))
 }
