@@ -11,7 +11,7 @@ use cloudsync_sim::shrink::shrink;
 use cloudsync_sim::{Counts, Options};
 
 const SEEDS: u64 = 1_000;
-const OPTIONS: Options = Options { wire: false, fault: Fault::None };
+const OPTIONS: Options = Options { wire: true, fault: Fault::None };
 
 fn seeds() -> Range<u64> {
     let number = |name: &str| {
