@@ -10,8 +10,11 @@ use crate::id::{CausalLength, ColumnId, SiteOrdinal};
 /// One noted local write of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LocalWrite {
-    /// The row was inserted, or replaced as a whole.
+    /// The row was inserted, or replaced as a whole; its table has no [late](ColumnId::is_late)
+    /// columns.
     Insert,
+    /// As `Insert`, in a table with these late columns.
+    InsertLate(Vec<ColumnId>),
     /// These columns were set.
     Update(Vec<ColumnId>),
     /// The row was deleted.
@@ -31,10 +34,8 @@ pub fn touch(
     let seen = clock.map_or(highest, |clock| clock.highest().max(highest));
     let stamp = Stamp { version: Version::tick(now, seen), site: SiteOrdinal::SELF };
     match write {
-        LocalWrite::Insert => {
-            let length = clock.map_or(CausalLength::NEVER, |clock| clock.length);
-            RowClock::new(length.inserted(), stamp)
-        }
+        LocalWrite::Insert => inserted(clock, stamp, &[]),
+        LocalWrite::InsertLate(late) => inserted(clock, stamp, late),
         LocalWrite::Delete => {
             let length = clock.map_or(CausalLength::FIRST, |clock| clock.length);
             match clock {
@@ -56,6 +57,19 @@ pub fn touch(
             after
         }
     }
+}
+
+fn inserted(
+    clock: Option<&RowClock<SiteOrdinal>>,
+    stamp: Stamp<SiteOrdinal>,
+    late: &[ColumnId],
+) -> RowClock<SiteOrdinal> {
+    let length = clock.map_or(CausalLength::NEVER, |clock| clock.length);
+    let mut after = RowClock::new(length.inserted(), stamp);
+    for column in late {
+        after.set_cell(*column, stamp);
+    }
+    after
 }
 
 /// The clock of a row that stood in its table before the table was synced.

@@ -6,7 +6,7 @@ use std::fmt;
 ///
 /// Site ids are compared as bytes, the same on every engine: they decide between two writes of
 /// equal [`Version`](crate::hlc::Version).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SiteId(pub [u8; 16]);
 
 impl SiteId {
@@ -47,6 +47,20 @@ pub struct RowId(pub u64);
 /// A column's number inside one replica's table: stable while the column exists, never sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ColumnId(pub u16);
+
+impl ColumnId {
+    /// The bit of a column that was added to its table after the table was synced.
+    ///
+    /// The insert of a row wrote the columns of its time. Of a column added later it says nothing, so
+    /// the row's life is not that column's stamp: a late column has a stamp of its own or was never
+    /// written.
+    pub const LATE: u16 = 1 << 15;
+
+    /// Whether the column was added after its table was synced.
+    pub fn is_late(self) -> bool {
+        self.0 & ColumnId::LATE != 0
+    }
+}
 
 /// How often a row was born and has died: odd is alive, even is deleted, zero is never seen.
 ///

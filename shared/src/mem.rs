@@ -16,7 +16,7 @@ use crate::id::{CausalLength, ColumnId, RowId, SiteId, SiteOrdinal};
 use crate::key::Key;
 use crate::merge::{PlannedRow, RowAction, RowDecision, TablePlan, decide_row};
 use crate::port::{RowOutcome, Store};
-use crate::schema::{Algorithm, TableSchema};
+use crate::schema::{Algorithm, Column, TableSchema};
 use crate::value::Value;
 
 /// A promise of the port that the store breaks on purpose.
@@ -33,6 +33,8 @@ pub enum Fault {
     KeepOldCells,
     /// What is applied is captured as if it had been written here.
     CaptureApplied,
+    /// Columns that were added later are numbered as if they had always been there.
+    LateAsEarly,
 }
 
 /// Why the store failed.
@@ -205,6 +207,18 @@ impl MemStore {
         self.tables.insert(table.schema.name.clone(), table);
     }
 
+    /// Adds a column to a synced table, as `ALTER TABLE ADD COLUMN` does: rows hold NULL in it, and
+    /// no clock is touched. Nothing if there is no such table, or it has the column.
+    pub fn add_column(&mut self, table: &str, column: &str) {
+        let late = if self.fault == Fault::LateAsEarly { 0 } else { ColumnId::LATE };
+        let Some(table) = self.tables.get_mut(table) else { return };
+        if table.schema.column(column).is_none() {
+            let highest = table.schema.columns.iter().map(|column| column.id.0 & !ColumnId::LATE).max();
+            let id = ColumnId(late | highest.map_or(0, |highest| highest + 1));
+            table.schema.columns.push(Column { name: column.into(), id });
+        }
+    }
+
     /// Carries out a local write; `None` if it touched no row.
     ///
     /// # Errors
@@ -237,7 +251,7 @@ impl MemStore {
         let clock = capture::touch(table.clocks.get(&call.key), &noted, call.now, highest);
         match (&call.write, &noted) {
             (RowWrite::Delete, _) => drop(table.rows.remove(&call.key)),
-            (_, LocalWrite::Insert) => {
+            (_, LocalWrite::Insert | LocalWrite::InsertLate(_)) => {
                 table.rows.insert(call.key.clone(), by_column(&table.schema, &set));
             }
             _ => table.rows.entry(call.key.clone()).or_default().extend(by_column(&table.schema, &set)),
@@ -479,7 +493,10 @@ fn note(schema: &TableSchema, write: &RowWrite) -> (LocalWrite, Vec<(String, Val
                 |name: &str| values.iter().find(|(told, _)| told == name).map(|(_, value)| value.clone());
             let columns = schema.columns.iter();
             let all = columns.map(|column| (column.name.clone(), value(&column.name).unwrap_or(Value::Null)));
-            (LocalWrite::Insert, all.collect())
+            let ids = schema.columns.iter().map(|column| column.id);
+            let late: Vec<ColumnId> = ids.filter(|id| id.is_late()).collect();
+            let noted = if late.is_empty() { LocalWrite::Insert } else { LocalWrite::InsertLate(late) };
+            (noted, all.collect())
         }
         RowWrite::Update(values) => {
             let ids = values.iter().filter_map(|(name, _)| schema.column(name)).map(|column| column.id);

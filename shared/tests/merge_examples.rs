@@ -9,7 +9,7 @@ use cloudsync_shared::error::ErrorKind;
 use cloudsync_shared::flow::TableOutcome;
 use cloudsync_shared::hlc::{DEFAULT_MAX_DRIFT, Millis, Version};
 use cloudsync_shared::id::{CausalLength, RowId, SiteId};
-use cloudsync_shared::mem::{MemError, MemStore, RowWrite, WriteCall, Written};
+use cloudsync_shared::mem::{Fault, MemError, MemStore, RowWrite, WriteCall, Written};
 use cloudsync_shared::port::{RowOutcome, Store};
 use cloudsync_shared::value::Value;
 use merge_support::{COLUMNS, TABLE, batch, grow_only, key, merge_at, replica, schema, site};
@@ -240,4 +240,37 @@ fn a_local_write_is_above_its_row_even_if_the_highest_version_was_forgotten() {
     let stored = clock.map_sites(|_| Ok::<_, ()>(cloudsync_shared::id::SiteOrdinal(1))).unwrap();
     let after = touch(Some(&stored), &LocalWrite::Delete, NOON, Version::NEVER);
     assert!(after.life.version > clock.highest());
+}
+
+/// A newer device wrote a column that this one added only later, when the row was here already.
+fn device_that_gained_a_column(fault: Fault) -> (MemStore, MemStore) {
+    let mut newer = replica(0, schema(&COLUMNS, 0));
+    let mut older = replica(1, schema(&COLUMNS[..2], 0)).with_fault(fault);
+    write(&mut newer, NOON, RowWrite::Insert(set(&[("title", "t"), ("done", "yes")])));
+    tell(&newer, &mut older, NOON);
+    older.add_column(TABLE, "done");
+    tell(&newer, &mut older, NOON);
+    tell(&older, &mut newer, NOON);
+    (newer, older)
+}
+
+#[test]
+fn a_column_added_later_takes_what_others_wrote_in_it_before() {
+    let (newer, older) = device_that_gained_a_column(Fault::None);
+    assert_eq!(older.dump()[TABLE].rows[&key(1)]["done"], text("yes"));
+    assert_eq!(newer.dump(), older.dump());
+}
+
+#[test]
+fn a_life_that_stood_for_added_columns_too_would_part_replicas_for_ever() {
+    let (newer, older) = device_that_gained_a_column(Fault::LateAsEarly);
+    assert_eq!(newer.dump()[TABLE].clocks, older.dump()[TABLE].clocks);
+    assert_ne!(newer.dump()[TABLE].rows, older.dump()[TABLE].rows);
+}
+
+#[test]
+fn an_insert_writes_columns_that_were_added_before_it() {
+    let (_, mut older) = device_that_gained_a_column(Fault::None);
+    let written = write(&mut older, NOON, RowWrite::Replace(set(&[("done", "again")])));
+    assert_eq!(older.dump()[TABLE].clocks[&key(1)].cells["done"], written.stamp);
 }

@@ -37,8 +37,8 @@ struct Habits {
     keys: usize,
     /// Weights of insert, replace, update, delete.
     writes: [usize; 4],
-    /// Weights of write, write during, crash, wait, set clock, send, deliver, drop, sync.
-    actions: [usize; 9],
+    /// Weights of write, write during, crash, wait, set clock, send, deliver, drop, add column, sync.
+    actions: [usize; 10],
     /// How many in a hundred messages arrive more than once.
     again: usize,
     /// How many in a hundred messages tell everything.
@@ -55,7 +55,18 @@ impl Habits {
         Habits {
             keys: [1, 1, 2, 3, 5][some(4)],
             writes: [3 + some(3), some(3), 3 + some(8), 1 + some(4)],
-            actions: [30, some(15), some(5), some(8), some(3), 6 + some(20), 5 + some(25), some(6), some(5)],
+            actions: [
+                30,
+                some(15),
+                some(5),
+                some(8),
+                some(3),
+                6 + some(20),
+                5 + some(25),
+                some(6),
+                some(5),
+                some(5),
+            ],
             again: some(40),
             everything: some(60),
             rebirths: some(8),
@@ -81,8 +92,12 @@ impl Maker {
             algorithm: if self.prng.chance(20) { Algorithm::Gos } else { Algorithm::Cls },
             key_columns: 1 + self.prng.below(2),
             columns: self.prng.below(5),
+            late: 0,
             base: Vec::new(),
         };
+        if self.prng.chance(40) {
+            table.late = self.prng.below(table.columns + 1);
+        }
         if self.prng.chance(30) {
             for replica in 0..self.replicas {
                 let key = self.key(&table);
@@ -113,6 +128,7 @@ impl Maker {
             }
             6 => Action::Deliver { message: self.prng.below(64), again: self.prng.chance(self.habits.again) },
             7 => Action::Drop { message: self.prng.below(64) },
+            8 => Action::AddColumn { replica: self.replica(), table: self.prng.below(self.tables.len()) },
             _ => {
                 let (from, to) = self.pair();
                 Action::Sync { from, to }

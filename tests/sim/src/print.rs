@@ -33,12 +33,13 @@ fn line(out: &mut String, depth: usize, text: &str) {
 }
 
 fn print_table(out: &mut String, table: &TableSpec) {
-    let TableSpec { name, algorithm, key_columns, columns, base } = table;
+    let TableSpec { name, algorithm, key_columns, columns, late, base } = table;
     line(out, 2, "TableSpec {");
     line(out, 3, &format!("name: {name:?}.into(),"));
     line(out, 3, &format!("algorithm: Algorithm::{algorithm:?},"));
     line(out, 3, &format!("key_columns: {key_columns},"));
     line(out, 3, &format!("columns: {columns},"));
+    line(out, 3, &format!("late: {late},"));
     line(out, 3, "base: vec![");
     for BaseRow { replica, key, values } in base {
         let (key, values) = (print_values(key), print_values(values));
@@ -72,6 +73,7 @@ fn print_action(action: &Action) -> String {
         // For these Rust's own debug form is an expression already.
         Action::Crash { .. }
         | Action::Wait { .. }
+        | Action::AddColumn { .. }
         | Action::SetClock { .. }
         | Action::Deliver { .. }
         | Action::Drop { .. }

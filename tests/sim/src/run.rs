@@ -46,6 +46,7 @@ pub fn run(scenario: &Scenario, options: Options) -> Result<Report, Failure> {
 
 fn finish(scenario: &Scenario, world: &mut World<'_>) -> Result<Dump, String> {
     world.calm();
+    world.add_all_columns();
     become_quiet(scenario, world)?;
     let expected = oracle::expected(&scenario.tables, &world.log);
     all_hold(world, &expected, "after quiet")?;

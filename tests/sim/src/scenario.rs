@@ -29,8 +29,10 @@ pub struct TableSpec {
     pub algorithm: Algorithm,
     /// How many columns the primary key has: `k0`, `k1` …
     pub key_columns: usize,
-    /// How many other columns it has: `c0`, `c1` … Their default is NULL.
+    /// How many other columns it has in the end: `c0`, `c1` … Their default is NULL.
     pub columns: usize,
+    /// How many of these (the last ones) it does not have until `AddColumn` adds them.
+    pub late: usize,
     /// Rows that stand in it before it is synced.
     pub base: Vec<BaseRow>,
 }
@@ -44,6 +46,11 @@ impl TableSpec {
     /// The names of the other columns.
     pub fn column_names(&self) -> Vec<String> {
         (0..self.columns).map(|at| format!("c{at}")).collect()
+    }
+
+    /// How many columns beside the key it has at first.
+    pub fn early(&self) -> usize {
+        self.columns.saturating_sub(self.late)
     }
 }
 
@@ -71,6 +78,15 @@ pub enum Action {
         key: Vec<Value>,
         /// A value for each other column.
         values: Vec<Value>,
+    },
+    /// `ALTER TABLE ADD COLUMN`: the first late column that the replica's table lacks. Nothing if it
+    /// has all. Writes leave out columns that their table lacks; when a scenario ends, every replica
+    /// adds what it still lacks.
+    AddColumn {
+        /// Where.
+        replica: usize,
+        /// To which table.
+        table: usize,
     },
     /// `INSERT OR REPLACE`: the whole row is written, whether it exists or not. A grow-only table
     /// refuses it for a row that exists.

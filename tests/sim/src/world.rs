@@ -62,6 +62,8 @@ impl std::ops::AddAssign for Counts {
 
 pub(crate) struct Replica {
     pub store: MemStore,
+    /// How many columns each table has by now.
+    columns: Vec<usize>,
     offset: i64,
     seen: Version,
     crash: Option<u32>,
@@ -106,7 +108,8 @@ impl<'a> World<'a> {
             site = if index % 3 == 0 { site } else { [7; 16] };
             site[15] = index as u8;
             let store = world.new_store(index, SiteId(site));
-            world.replicas.push(Replica { store, offset: 0, seen: Version::BASE, crash: None });
+            let columns = scenario.tables.iter().map(TableSpec::early).collect();
+            world.replicas.push(Replica { store, columns, offset: 0, seen: Version::BASE, crash: None });
         }
         world
     }
@@ -118,7 +121,7 @@ impl<'a> World<'a> {
         for table in &self.scenario.tables {
             let mut base = Vec::new();
             for row in table.base.iter().filter(|row| row.replica == index) {
-                let (key, set) = (encode_key(&row.key), name_values(table, &row.values));
+                let (key, set) = (encode_key(&row.key), name_values(table, table.early(), &row.values));
                 let stamp = Stamp { version: Version::BASE, site };
                 self.enter(Event {
                     table: table.name.clone(),
@@ -169,6 +172,10 @@ impl<'a> World<'a> {
                 Ok(())
             }
             Action::Deliver { message, again } => self.deliver(*message, *again),
+            Action::AddColumn { replica, table } => {
+                self.add_column(*replica, *table);
+                Ok(())
+            }
             Action::Drop { message } => {
                 if let Some(at) = message.checked_rem(self.on_the_way.len()) {
                     self.on_the_way.remove(at);
@@ -193,22 +200,47 @@ impl<'a> World<'a> {
         self.replicas.iter_mut().for_each(|replica| replica.crash = None);
     }
 
+    /// Every replica gets the columns that its tables still lack.
+    pub fn add_all_columns(&mut self) {
+        for replica in 0..self.replicas.len() {
+            for (table, spec) in self.scenario.tables.iter().enumerate() {
+                (0..spec.late).for_each(|_| self.add_column(replica, table));
+            }
+        }
+    }
+
+    fn add_column(&mut self, replica: usize, table: usize) {
+        let spec = &self.scenario.tables[table];
+        let known = self.replicas[replica].columns[table];
+        if let Some(name) = spec.column_names().get(known) {
+            let replica = &mut self.replicas[replica];
+            replica.store.add_column(&spec.name, name);
+            replica.columns[table] += 1;
+            self.trace.push(format!("{} gets {name}", spec.name));
+        }
+    }
+
     fn clock_of(&self, replica: usize) -> Millis {
         Millis(self.now.saturating_add_signed(self.replicas[replica].offset))
     }
 
     fn write_call(&self, action: &Action) -> Option<(usize, WriteCall)> {
         let spec = |table: usize| &self.scenario.tables[table];
+        let named = |replica: usize, table: usize, values: &[Value]| {
+            name_values(spec(table), self.replicas[replica].columns[table], values)
+        };
         let (replica, table, key, write) = match action {
             Action::Insert { replica, table, key, values } => {
-                (*replica, *table, key, RowWrite::Insert(name_values(spec(*table), values)))
+                (*replica, *table, key, RowWrite::Insert(named(*replica, *table, values)))
             }
             Action::Replace { replica, table, key, values } => {
-                (*replica, *table, key, RowWrite::Replace(name_values(spec(*table), values)))
+                (*replica, *table, key, RowWrite::Replace(named(*replica, *table, values)))
             }
             Action::Update { replica, table, key, values } => {
                 let names = spec(*table).column_names();
-                let set = values.iter().map(|(column, value)| (names[*column].clone(), value.clone()));
+                let there = |column: usize| column < self.replicas[*replica].columns[*table];
+                let set = values.iter().filter(|(column, _)| there(*column));
+                let set = set.map(|(column, value)| (names[*column].clone(), value.clone()));
                 (*replica, *table, key, RowWrite::Update(set.collect()))
             }
             Action::Delete { replica, table, key } => (*replica, *table, key, RowWrite::Delete),
@@ -344,9 +376,8 @@ impl<'a> World<'a> {
 
 /// The table as one replica has it: no two replicas number or order its columns alike.
 fn schema_at(table: &TableSpec, replica: usize) -> TableSchema {
-    let names = table.column_names();
+    let names = table.column_names().into_iter().take(table.early());
     let mut columns: Vec<Column> = names
-        .into_iter()
         .enumerate()
         .map(|(at, name)| Column { name, id: ColumnId((at * 3 + replica * 7) as u16) })
         .collect();
@@ -355,8 +386,9 @@ fn schema_at(table: &TableSpec, replica: usize) -> TableSchema {
     TableSchema { name: table.name.clone(), algorithm: table.algorithm, key: table.key_names(), columns }
 }
 
-fn name_values(table: &TableSpec, values: &[Value]) -> Vec<(String, Value)> {
-    table.column_names().into_iter().zip(values.iter().cloned()).collect()
+/// Values with their columns' names, as far as the table has the columns.
+fn name_values(table: &TableSpec, columns: usize, values: &[Value]) -> Vec<(String, Value)> {
+    table.column_names().into_iter().take(columns).zip(values.iter().cloned()).collect()
 }
 
 fn encode_key(values: &[Value]) -> Key {

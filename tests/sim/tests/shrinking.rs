@@ -26,7 +26,8 @@ fn pasted() -> Scenario {
             name: "notes".into(),
             algorithm: Algorithm::Cls,
             key_columns: 2,
-            columns: 2,
+            columns: 3,
+            late: 1,
             base: vec![BaseRow {
                 replica: 0,
                 key: vec![Integer(-1), Text("\"\\\0".into())],
@@ -41,6 +42,7 @@ fn pasted() -> Scenario {
                 values: vec![Text("first".into()), Real(f64::from_bits(0x4028800000000000))],
             },
             Sync { from: 0, to: 1 },
+            AddColumn { replica: 1, table: 0 },
             SetClock { replica: 0, offset: -3 },
             Crash { replica: 0, calls: 2 },
             During(Box::new(Replace {

@@ -99,6 +99,11 @@ fn a_store_that_keeps_cells_of_the_life_before_is_noticed() {
 }
 
 #[test]
+fn a_store_that_takes_columns_added_later_for_written_is_noticed() {
+    assert!(noticed(Fault::LateAsEarly) > 20);
+}
+
+#[test]
 fn a_store_that_captures_what_it_applies_is_noticed() {
     assert!(noticed(Fault::CaptureApplied) > 100);
 }
