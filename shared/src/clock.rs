@@ -49,18 +49,18 @@ impl<S: Copy + Eq + Default> RowClock<S> {
     /// The stamp of one cell.
     pub fn cell(&self, column: ColumnId) -> Stamp<S> {
         let own = self.cells.binary_search_by_key(&column, |(id, _)| *id).ok();
-        match own.and_then(|at| self.cells.get(at)) {
-            Some((_, stamp)) => *stamp,
-            None if column.is_late() => Stamp { version: Version::NEVER, site: S::default() },
-            None => self.life,
-        }
+        own.and_then(|at| self.cells.get(at)).map_or(self.implied(column), |(_, stamp)| *stamp)
+    }
+
+    /// The stamp of a cell that has none of its own.
+    fn implied(&self, column: ColumnId) -> Stamp<S> {
+        if column.is_late() { Stamp { version: Version::NEVER, site: S::default() } } else { self.life }
     }
 
     /// Gives one cell a stamp.
     pub fn set_cell(&mut self, column: ColumnId, stamp: Stamp<S>) {
         let found = self.cells.binary_search_by_key(&column, |(id, _)| *id);
-        let implied = if column.is_late() { stamp.version == Version::NEVER } else { stamp == self.life };
-        match (found, implied) {
+        match (found, stamp == self.implied(column)) {
             (Ok(at), true) => {
                 self.cells.remove(at);
             }

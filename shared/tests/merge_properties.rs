@@ -216,6 +216,19 @@ proptest! {
     }
 
     #[test]
+    fn columns_added_later_hold_the_maxima_once_all_is_told_again(
+        before in any_changes(), after in any_changes(),
+    ) {
+        let mut store = replica(9, schema(&COLUMNS[..1], 0));
+        merge_all(&mut store, &COLUMNS, &one_by_one(&before));
+        COLUMNS[1..].iter().for_each(|column| store.add_column(TABLE, column));
+        merge_all(&mut store, &COLUMNS, &one_by_one(&after));
+        merge_all(&mut store, &COLUMNS, &one_by_one(&before));
+        let all: Vec<RowChange> = before.into_iter().chain(after).collect();
+        prop_assert_eq!(&store.dump()[TABLE], &maxima(&all, &COLUMNS));
+    }
+
+    #[test]
     fn rows_of_keys_alone_live_and_die(changes in any_changes()) {
         let bare: Vec<RowChange> =
             changes.into_iter().map(|change| RowChange { cells: Vec::new(), ..change }).collect();

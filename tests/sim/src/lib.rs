@@ -7,6 +7,7 @@
 //! scenarios on the engines.
 
 pub mod check;
+mod counts;
 pub mod generate;
 pub mod oracle;
 pub mod print;
@@ -16,4 +17,5 @@ pub mod scenario;
 pub mod shrink;
 mod world;
 
-pub use world::{Counts, Options};
+pub use counts::Counts;
+pub use world::Options;

@@ -2,9 +2,10 @@
 
 use cloudsync_shared::mem::Dump;
 
+use crate::counts::Counts;
 use crate::oracle;
 use crate::scenario::{Scenario, Tells};
-use crate::world::{Counts, Options, World};
+use crate::world::{Options, World};
 
 /// What a good run gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
