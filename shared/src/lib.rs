@@ -15,6 +15,8 @@ pub mod flow;
 pub mod hlc;
 pub mod id;
 pub mod key;
+#[cfg(feature = "mem")]
+pub mod mem;
 pub mod merge;
 pub mod message;
 pub mod port;

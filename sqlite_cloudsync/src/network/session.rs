@@ -1,0 +1,275 @@
+//! One sync: send what is unsent, then receive what is new. Each request stands alone: a sync that is
+//! cut anywhere goes on from there the next time.
+
+use cloudsync_shared::hlc::Millis;
+use cloudsync_shared::message::{
+    Epoch, GoneRequest, Message, Next, PullReply, PullRequest, PushReply, PushRequest, Snapshot,
+};
+use cloudsync_shared::wire;
+use rusqlite::Connection;
+
+use crate::error::{Error, Result};
+use crate::inbox::{self, Received};
+use crate::network::progress::{self, Phase, Progress, ProgressCallback};
+use crate::network::state::{self, ServerState};
+use crate::network::transport::Transport;
+use crate::outbox::{self, Pass};
+use crate::{catalog, fold, read, system};
+
+/// What sending came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SendReport {
+    /// Rows that the server refused.
+    pub rejected: usize,
+    /// Tables that the server does not sync.
+    pub unknown_tables: Vec<String>,
+}
+
+/// One device speaking to one server.
+pub struct Session<'a> {
+    conn: &'a Connection,
+    transport: &'a mut dyn Transport,
+    callback: Option<ProgressCallback>,
+    /// The server's clock when it last answered.
+    server_time: Millis,
+}
+
+/// Sends and receives.
+///
+/// # Errors
+/// The server cannot be reached or refused as a whole, or the database is busy or failed. What was
+/// done before stays done.
+pub fn sync(
+    conn: &Connection,
+    transport: &mut dyn Transport,
+    callback: Option<ProgressCallback>,
+) -> Result<(SendReport, Received)> {
+    let mut session = Session::new(conn, transport, callback)?;
+    // A device that knows nothing of the server asks first: what it sends afterwards is its own, and
+    // need not come back.
+    let mut received = Received::default();
+    if ServerState::load(conn)?.cursor.is_none() {
+        received.add(session.receive()?);
+    }
+    let sent = session.send()?;
+    received.add(session.receive()?);
+    session.finish()?;
+    Ok((sent, received))
+}
+
+impl<'a> Session<'a> {
+    /// Begins.
+    ///
+    /// # Errors
+    /// A transaction is open, or nothing is synced yet.
+    pub fn new(
+        conn: &'a Connection,
+        transport: &'a mut dyn Transport,
+        callback: Option<ProgressCallback>,
+    ) -> Result<Session<'a>> {
+        if !conn.is_autocommit() {
+            return Err(Error::invalid_state("a sync cannot run inside a transaction: COMMIT first"));
+        }
+        if !system::exists(conn)? {
+            return Err(Error::invalid_state("no table is synced yet: SELECT cloudsync_init('your_table')"));
+        }
+        Ok(Session { conn, transport, callback, server_time: read::now() })
+    }
+
+    /// Sends everything unsent: a pass over all of it, and one more over what was refused, as a refusal
+    /// may end when the rest has arrived.
+    ///
+    /// # Errors
+    /// As [`sync`].
+    pub fn send(&mut self) -> Result<SendReport> {
+        let up_to = system::highest(self.conn)?;
+        let mut report = SendReport::default();
+        let mut rows = 0u64;
+        let postponed = self.send_pass(false, &mut report, &mut rows)?;
+        if postponed > 0 {
+            self.send_pass(true, &mut report, &mut rows)?;
+        }
+        if report.unknown_tables.is_empty() {
+            outbox::base_rows_sent(self.conn)?;
+            state::set_server_version(self.conn, up_to)?;
+        }
+        Ok(report)
+    }
+
+    fn send_pass(&mut self, last: bool, report: &mut SendReport, rows: &mut u64) -> Result<usize> {
+        let mut pass = Pass::new();
+        let mut postponed = 0;
+        while let Some(parcel) = outbox::take(self.conn, &mut pass, self.transport.chunk_bytes())? {
+            let state = ServerState::load(self.conn)?;
+            let request = PushRequest {
+                site: system::site_id(self.conn)?,
+                epoch: state.epoch,
+                changes: parcel.changes.clone(),
+            };
+            let reply = self.push(request)?;
+            if self.enter_epoch(state, reply.epoch)? {
+                pass = Pass::new();
+                continue;
+            }
+            *rows += parcel.changes.row_count() as u64;
+            let done = outbox::acknowledge(self.conn, &parcel, reply, last)?;
+            postponed += done.postponed;
+            report.rejected += done.rejected;
+            for table in done.unknown_tables {
+                if !report.unknown_tables.contains(&table) {
+                    report.unknown_tables.push(table);
+                }
+            }
+            self.tell(Phase::Sending, *rows)?;
+        }
+        Ok(postponed)
+    }
+
+    /// Receives everything new. A device that has not seen a table yet gets it whole first.
+    ///
+    /// # Errors
+    /// As [`sync`].
+    pub fn receive(&mut self) -> Result<Received> {
+        let mut received = Received::default();
+        let names: Vec<String> =
+            catalog::tables_parents_first(self.conn)?.into_iter().map(|table| table.schema.name).collect();
+        let fresh = catalog::tables_never_pulled(self.conn)?;
+        let state = ServerState::load(self.conn)?;
+        if state.cursor.is_some() && !fresh.is_empty() {
+            self.download(&fresh, None, &mut received)?;
+        }
+        let state = ServerState::load(self.conn)?;
+        self.download(&names, state.cursor, &mut received)?;
+        Ok(received)
+    }
+
+    /// Downloads pages until the end. With `from` the device's cursor moves to it; without, these tables
+    /// are whole afterwards, and become the cursor only if there was none.
+    fn download(&mut self, tables: &[String], from: Option<Snapshot>, received: &mut Received) -> Result<()> {
+        let mut hidden = false;
+        loop {
+            let state = ServerState::load(self.conn)?;
+            let request = PullRequest {
+                site: system::site_id(self.conn)?,
+                epoch: state.epoch,
+                tables: tables.to_vec(),
+                from: from.clone(),
+                progress: state.progress.clone(),
+                max_bytes: u32::try_from(self.transport.chunk_bytes()).unwrap_or(u32::MAX),
+            };
+            let reply = self.pull(Message::PullRequest(request))?;
+            let Message::PullReply(reply) = reply else {
+                return Err(Error::network("the server answered a pull with another message"));
+            };
+            self.server_time = reply.server_time;
+            if self.enter_epoch(state.clone(), reply.epoch)? {
+                // Everything counts as unsent and unseen: the next call starts over, with the send.
+                return Err(Error::network("the server was restored or replaced: sync again"));
+            }
+            hidden |= reply.hidden;
+            if let Some(end) = self.apply_page(state, reply, received)? {
+                if hidden || from.is_none() {
+                    self.remove_gone(from.clone(), received)?;
+                }
+                return self.finish_download(tables, from.is_none(), end);
+            }
+        }
+    }
+
+    /// Merges a page and moves on; the end of the download if that was the last.
+    fn apply_page(
+        &mut self,
+        mut state: ServerState,
+        reply: PullReply,
+        received: &mut Received,
+    ) -> Result<Option<Snapshot>> {
+        let end = match reply.next {
+            Next::More(progress) => {
+                state.progress = Some(progress);
+                None
+            }
+            Next::Done(snapshot) => {
+                state.progress = None;
+                Some(snapshot)
+            }
+        };
+        let page =
+            inbox::apply_page(self.conn, reply.changes, reply.server_time, |conn| state.store(conn))?;
+        received.add(page);
+        self.tell(Phase::Receiving, received.rows as u64)?;
+        Ok(end)
+    }
+
+    fn finish_download(&mut self, tables: &[String], whole: bool, end: Snapshot) -> Result<()> {
+        let transaction = fold::write_transaction(self.conn)?;
+        let mut state = ServerState::load(self.conn)?;
+        if !whole || state.cursor.is_none() {
+            state.cursor = Some(end);
+            state.store(self.conn)?;
+        }
+        catalog::mark_pulled(self.conn, tables)?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Asks which of the held rows are gone, if there are any, and removes them.
+    fn remove_gone(&mut self, from: Option<Snapshot>, received: &mut Received) -> Result<()> {
+        let held = inbox::held(self.conn)?;
+        let (false, Some(epoch)) = (held.is_empty(), ServerState::load(self.conn)?.epoch) else {
+            return Ok(());
+        };
+        let site = system::site_id(self.conn)?;
+        let reply = self.pull(Message::GoneRequest(GoneRequest { site, epoch, from, held }))?;
+        let Message::GoneReply(reply) = reply else {
+            return Err(Error::network("the server answered a question for gone rows with another message"));
+        };
+        if reply.epoch == epoch && !reply.gone.is_empty() {
+            received.add(inbox::remove_gone(self.conn, &reply.gone)?);
+        }
+        Ok(())
+    }
+
+    /// Notes which life of the server answered. `true`: it is another one than before, and what was
+    /// known of it has been forgotten.
+    fn enter_epoch(&mut self, state: ServerState, epoch: Epoch) -> Result<bool> {
+        if state.epoch == Some(epoch) {
+            return Ok(false);
+        }
+        if state.epoch.is_some() {
+            inbox::forget_server(self.conn)?;
+            catalog::forget_pulled(self.conn)?;
+        }
+        ServerState { epoch: Some(epoch), cursor: None, progress: None }.store(self.conn)?;
+        Ok(state.epoch.is_some())
+    }
+
+    /// Notes the end of the sync.
+    ///
+    /// # Errors
+    /// The database is busy or failed.
+    pub fn finish(&mut self) -> Result<()> {
+        let now = read::now();
+        state::set_last_sync(self.conn, now.0, self.server_time.0 as i64 - now.0 as i64)?;
+        progress::finish(self.conn)
+    }
+
+    fn push(&mut self, request: PushRequest) -> Result<PushReply> {
+        let bytes = wire::encode(&Message::PushRequest(request))?;
+        match wire::decode(&self.transport.push(&bytes)?)? {
+            Message::PushReply(reply) => {
+                self.server_time = reply.server_time;
+                Ok(reply)
+            }
+            _ => Err(Error::network("the server answered a push with another message")),
+        }
+    }
+
+    fn pull(&mut self, request: Message) -> Result<Message> {
+        let bytes = wire::encode(&request)?;
+        Ok(wire::decode(&self.transport.pull(&bytes)?)?)
+    }
+
+    fn tell(&self, phase: Phase, rows: u64) -> Result<()> {
+        progress::tell(self.conn, self.callback.as_ref(), Progress { phase, rows })
+    }
+}

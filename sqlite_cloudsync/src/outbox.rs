@@ -1,0 +1,377 @@
+//! Local writes on their way to the server: what is unsent, and what became of it.
+//!
+//! A row is unsent from the version in its `unsent` column on. It is taken in the order of that
+//! version, inserts and updates first with parents before children, then deletes with children
+//! before parents. Nothing is locked between taking and acknowledging: a row that was written again
+//! in the meantime stays unsent.
+
+use cloudsync_shared::capture::base_clock;
+use cloudsync_shared::change::{ChangeBatch, RowChange, TableChanges};
+use cloudsync_shared::id::RowId;
+use cloudsync_shared::key::Key;
+use cloudsync_shared::message::{PushReply, RowResult};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::catalog::{self, SyncedTable};
+use crate::error::{Error, Result};
+use crate::quote::identifier;
+use crate::rejections::{self, Rejection};
+use crate::store::SqliteStore;
+use crate::{fold, inbox, read};
+
+/// The most rows in one request, whatever their size.
+const MAX_ROWS: usize = 20_000;
+
+/// Which writes are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Rows that are alive, parents first.
+    Written,
+    /// Rows that are deleted, children first.
+    Deleted,
+}
+
+/// Where in the unsent rows a pass stands. A pass looks at every row once, so that a refused one
+/// cannot hold up the rest.
+#[derive(Clone, Debug)]
+pub struct Pass {
+    phase: Phase,
+    /// How many tables of the phase are done.
+    table: usize,
+    /// The last unsent row looked at in the table in hand.
+    after: Option<(i64, Vec<u8>)>,
+    /// Rows that stood in the table before it was synced come after those with a clock.
+    in_base: bool,
+    done: bool,
+}
+
+impl Pass {
+    /// A new pass.
+    pub fn new() -> Pass {
+        Pass { phase: Phase::Written, table: 0, after: None, in_base: false, done: false }
+    }
+
+    fn next_table(&mut self) {
+        self.table += 1;
+        self.after = None;
+        self.in_base = false;
+    }
+}
+
+/// A row as it was when it was taken.
+struct Receipt {
+    key: Key,
+    /// The stored clock; `None` for a row that stood in the table before it was synced.
+    clock: Option<Vec<u8>>,
+}
+
+/// One request's worth of unsent rows.
+pub struct Parcel {
+    /// What to send.
+    pub changes: ChangeBatch,
+    /// For each table of `changes`, its name and one receipt a row.
+    receipts: Vec<(SyncedTable, Vec<Receipt>)>,
+}
+
+/// Takes the next unsent rows, about `max_bytes` of values; `None` when the pass has seen them all.
+///
+/// # Errors
+/// The database is busy or failed.
+pub fn take(conn: &Connection, pass: &mut Pass, max_bytes: usize) -> Result<Option<Parcel>> {
+    if pass.done {
+        return Ok(None);
+    }
+    let transaction = fold::write_transaction(conn)?;
+    fold::fold(conn)?;
+    let mut tables = catalog::tables_parents_first(conn)?;
+    tables.retain(|table| table.enabled);
+    let mut parcel = Parcel { changes: ChangeBatch::default(), receipts: Vec::new() };
+    let mut room = Room { bytes: max_bytes, rows: MAX_ROWS };
+    while !pass.done && !room.is_full() {
+        let at = match pass.phase {
+            Phase::Written => Some(pass.table),
+            Phase::Deleted => tables.len().checked_sub(pass.table + 1),
+        };
+        match at.and_then(|at| tables.get(at)) {
+            Some(table) => take_table(conn, table, pass, &mut room, &mut parcel)?,
+            None if pass.phase == Phase::Written => {
+                *pass = Pass { phase: Phase::Deleted, ..Pass::new() };
+            }
+            None => pass.done = true,
+        }
+    }
+    transaction.commit()?;
+    Ok((parcel.changes.row_count() > 0).then_some(parcel))
+}
+
+/// What still fits into a parcel.
+struct Room {
+    bytes: usize,
+    rows: usize,
+}
+
+impl Room {
+    fn is_full(&self) -> bool {
+        self.bytes == 0 || self.rows == 0
+    }
+
+    fn fill(&mut self, change: &RowChange) {
+        let values: usize = change.cells.iter().map(|cell| 8 + read::value_bytes(&cell.value)).sum();
+        self.bytes = self.bytes.saturating_sub(values + change.key.0.len() + 16);
+        self.rows -= 1;
+    }
+}
+
+fn take_table(
+    conn: &Connection,
+    table: &SyncedTable,
+    pass: &mut Pass,
+    room: &mut Room,
+    parcel: &mut Parcel,
+) -> Result<()> {
+    let mut changes = TableChanges {
+        table: table.schema.name.clone(),
+        columns: table.schema.columns.iter().map(|column| column.name.clone()).collect(),
+        rows: Vec::new(),
+    };
+    let mut receipts = Vec::new();
+    if !pass.in_base {
+        take_unsent(conn, table, pass, room, &mut changes, &mut receipts)?;
+    }
+    if pass.in_base && pass.phase == Phase::Written && !room.is_full() {
+        take_base(conn, table, pass, room, &mut changes, &mut receipts)?;
+    } else if pass.in_base && pass.phase == Phase::Deleted {
+        pass.next_table();
+    }
+    if !changes.rows.is_empty() {
+        parcel.changes.tables.push(changes);
+        parcel.receipts.push((table.clone(), receipts));
+    }
+    Ok(())
+}
+
+/// Rows with a clock, in the order of their first unsent version.
+fn take_unsent(
+    conn: &Connection,
+    table: &SyncedTable,
+    pass: &mut Pass,
+    room: &mut Room,
+    changes: &mut TableChanges,
+    receipts: &mut Vec<Receipt>,
+) -> Result<()> {
+    let clocks = identifier(&table.clock_table());
+    let mut query = conn.prepare_cached(&format!(
+        "SELECT key, clock, row_id, unsent FROM {clocks} \
+         WHERE unsent IS NOT NULL AND (unsent, key) > (?1, ?2) ORDER BY unsent, key"
+    ))?;
+    let (unsent, key) = pass.after.clone().unwrap_or((i64::MIN, Vec::new()));
+    let mut reader = read::RowReader::new(conn, table)?;
+    let mut rows = query.query(params![unsent, key])?;
+    while let Some(row) = rows.next()? {
+        if room.is_full() {
+            return Ok(());
+        }
+        let (key, clock): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        let (row_id, unsent): (Option<i64>, i64) = (row.get(2)?, row.get(3)?);
+        pass.after = Some((unsent, key.clone()));
+        let key = Key::from_bytes(key)?;
+        let Some(mut change) = reader.change(&key, &clock, unsent)? else { continue };
+        let phase = if change.length.is_alive() { Phase::Written } else { Phase::Deleted };
+        if phase != pass.phase {
+            continue;
+        }
+        change.row_id = row_id.map(|id| RowId(id as u64));
+        room.fill(&change);
+        changes.rows.push(change);
+        receipts.push(Receipt { key, clock: Some(clock) });
+    }
+    pass.in_base = true;
+    Ok(())
+}
+
+/// Rows that stood in the table before it was synced, in key order, until they have all been sent.
+fn take_base(
+    conn: &Connection,
+    table: &SyncedTable,
+    pass: &mut Pass,
+    room: &mut Room,
+    changes: &mut TableChanges,
+    receipts: &mut Vec<Receipt>,
+) -> Result<()> {
+    if !table.base || table.base_done {
+        pass.next_table();
+        return Ok(());
+    }
+    let after = pass.after.take().filter(|(unsent, _)| *unsent == BASE_MARK).map(|(_, key)| key);
+    let mut scan = read::BaseScan::new(conn, table, after.as_deref())?;
+    while !room.is_full() {
+        let Some(change) = scan.next()? else {
+            pass.next_table();
+            return Ok(());
+        };
+        pass.after = Some((BASE_MARK, change.key.0.clone()));
+        room.fill(&change);
+        receipts.push(Receipt { key: change.key.clone(), clock: None });
+        changes.rows.push(change);
+    }
+    Ok(())
+}
+
+/// In [`Pass::after`]: the key is one of a row without a clock.
+const BASE_MARK: i64 = i64::MAX;
+
+/// What the acknowledging of one parcel came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// Rows that the server has now.
+    pub accepted: usize,
+    /// Rows refused for good: rolled back here, and listed in `cloudsync_rejections`.
+    pub rejected: usize,
+    /// Rows refused that may succeed when the rest has been sent.
+    pub postponed: usize,
+    /// Tables that the server does not sync.
+    pub unknown_tables: Vec<String>,
+}
+
+/// Notes what the server said of each row of a parcel. With `last_pass` a refusal is final.
+///
+/// # Errors
+/// The reply does not fit the parcel, or the database is busy or failed.
+pub fn acknowledge(
+    conn: &Connection,
+    parcel: &Parcel,
+    mut reply: PushReply,
+    last_pass: bool,
+) -> Result<Acknowledged> {
+    let mut summary = Acknowledged::default();
+    let foreign_keys = inbox::ForeignKeysOff::new(conn)?;
+    let transaction = fold::write_transaction(conn)?;
+    fold::fold(conn)?;
+    let mut store = SqliteStore::new(conn)?;
+    store.from_server();
+    if reply.results.len() != parcel.receipts.len() {
+        return Err(Error::network("the server's answer does not fit the request"));
+    }
+    let mut refused = Vec::new();
+    for (at, ((table, receipts), results)) in parcel.receipts.iter().zip(&reply.results).enumerate() {
+        if results.len() != receipts.len() {
+            return Err(Error::network("the server's answer does not fit the request"));
+        }
+        for (row, (receipt, result)) in receipts.iter().zip(results).enumerate() {
+            match result {
+                RowResult::Accepted(id) => {
+                    mark_sent(conn, table, receipt, Some(*id))?;
+                    summary.accepted += 1;
+                }
+                RowResult::Dead => {
+                    summary.accepted += 1;
+                    settle_dead(&mut store, conn, table, receipt)?;
+                }
+                RowResult::UnknownTable => {
+                    if !summary.unknown_tables.contains(&table.schema.name) {
+                        summary.unknown_tables.push(table.schema.name.clone());
+                    }
+                }
+                RowResult::Refused(_) if !last_pass => summary.postponed += 1,
+                RowResult::Refused(refusal) => refused.push((at, row, table, receipt, refusal)),
+            }
+        }
+    }
+    for (at, row, table, receipt, refusal) in refused {
+        summary.rejected += 1;
+        let change = parcel.changes.tables.get(at).and_then(|changes| Some((changes, changes.rows.get(row)?)));
+        if let Some((changes, change)) = change {
+            rejections::record(conn, &Rejection { table, columns: &changes.columns, change, refusal })?;
+        }
+        if unchanged_since(conn, table, receipt)? {
+            store.forget_row(table, &receipt.key)?;
+        }
+    }
+    inbox::merge_server_rows(&mut store, &mut reply.restored, reply.server_time)?;
+    transaction.commit()?;
+    drop(foreign_keys);
+    Ok(summary)
+}
+
+/// The server has the row as it was when it was taken; what was written since stays unsent.
+fn mark_sent(conn: &Connection, table: &SyncedTable, receipt: &Receipt, id: Option<RowId>) -> Result<()> {
+    let clocks = identifier(&table.clock_table());
+    let id = id.map(|id| id.0 as i64);
+    match &receipt.clock {
+        Some(clock) => conn
+            .prepare_cached(&format!(
+                "UPDATE {clocks} SET row_id = ?1, unsent = CASE WHEN clock = ?2 THEN NULL ELSE unsent END \
+                 WHERE key = ?3"
+            ))?
+            .execute(params![id, clock, receipt.key.0])?,
+        None => conn
+            .prepare_cached(&format!(
+                "INSERT INTO {clocks} (key, clock, row_id) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT (key) DO UPDATE SET row_id = excluded.row_id"
+            ))?
+            .execute(params![receipt.key.0, base_clock().to_bytes(), id])?,
+    };
+    Ok(())
+}
+
+/// The row is deleted on the server. Our own delete is thereby sent; a row that still lives here goes.
+fn settle_dead(
+    store: &mut SqliteStore<'_>,
+    conn: &Connection,
+    table: &SyncedTable,
+    receipt: &Receipt,
+) -> Result<()> {
+    let alive = match &receipt.clock {
+        Some(clock) => read::stored_length(clock)?.is_alive(),
+        None => true,
+    };
+    if !alive {
+        return mark_sent(conn, table, receipt, None);
+    }
+    if unchanged_since(conn, table, receipt)? {
+        store.forget_row(table, &receipt.key)?;
+    }
+    Ok(())
+}
+
+/// Whether the row has the same clock as when it was taken.
+fn unchanged_since(conn: &Connection, table: &SyncedTable, receipt: &Receipt) -> Result<bool> {
+    let clocks = identifier(&table.clock_table());
+    let clock: Option<Vec<u8>> = conn
+        .prepare_cached(&format!("SELECT clock FROM {clocks} WHERE key = ?1"))?
+        .query_row([&receipt.key.0], |row| row.get(0))
+        .optional()?;
+    Ok(clock == receipt.clock)
+}
+
+/// After a pass in which nothing was left over: rows that stood in their tables before they were
+/// synced need not be looked for again.
+///
+/// # Errors
+/// The database is busy or failed.
+pub fn base_rows_sent(conn: &Connection) -> Result<()> {
+    conn.execute("UPDATE cloudsync_tables SET base_done = 1 WHERE base = 1 AND base_done = 0", [])?;
+    Ok(())
+}
+
+/// How many rows are unsent, those in the journals counted by write. Rows that stood in a table before
+/// it was synced are not counted one by one: `true` says that there are some.
+///
+/// # Errors
+/// The database failed.
+pub fn unsent(conn: &Connection) -> Result<(u64, bool)> {
+    let (mut rows, mut base) = (0u64, false);
+    for table in catalog::tables_parents_first(conn)? {
+        let (clocks, journal) = (identifier(&table.clock_table()), identifier(&table.journal_table()));
+        let count: i64 = conn.query_row(
+            &format!(
+                "SELECT (SELECT count(*) FROM {clocks} WHERE unsent IS NOT NULL) + (SELECT count(*) FROM {journal})"
+            ),
+            [],
+            |row| row.get(0),
+        )?;
+        rows += count.unsigned_abs();
+        base |= table.base && !table.base_done;
+    }
+    Ok((rows, base))
+}

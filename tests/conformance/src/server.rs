@@ -1,0 +1,98 @@
+//! A fresh database on a real PostgreSQL, with the extension created.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use postgres::types::Type;
+use postgres::{Client, NoTls, Row};
+
+use crate::required;
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// A database of its own, dropped at the end.
+pub struct Server {
+    /// For ordinary SQL.
+    pub client: Client,
+    /// The address for devices.
+    pub url: String,
+    name: String,
+}
+
+impl Server {
+    /// A new database with the extension and these tables, all of them synced.
+    ///
+    /// # Panics
+    /// The server cannot be reached, or the statements fail.
+    pub fn create(ddl: &str, tables: &[&str]) -> Server {
+        let base = required("CLOUDSYNC_PG_URL");
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("conformance_{}_{number}", std::process::id());
+        administer(&base, &format!("CREATE DATABASE {name}"));
+        let url = format!("{}/{name}", base.rsplit_once('/').expect("a URL with a database").0);
+        let mut client = Client::connect(&url, NoTls).expect("the new database");
+        client.batch_execute("CREATE EXTENSION cloudsync").expect("the extension");
+        client.batch_execute(ddl).expect("the server's tables");
+        let mut server = Server { client, url, name };
+        for table in tables {
+            server.run(&format!("SELECT cloudsync_init('{table}')"));
+        }
+        server
+    }
+
+    /// Another connection to the same database.
+    ///
+    /// # Panics
+    /// The server cannot be reached.
+    pub fn second_connection(&self) -> Client {
+        Client::connect(&self.url, NoTls).expect("a second connection")
+    }
+
+    /// Runs statements.
+    ///
+    /// # Panics
+    /// One fails.
+    pub fn run(&mut self, sql: &str) {
+        self.client.batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    }
+
+    /// The rows of a query, each as one line of text that both engines write alike.
+    ///
+    /// # Panics
+    /// The statement fails.
+    pub fn dump(&mut self, sql: &str) -> Vec<String> {
+        let rows = self.client.query(sql, &[]).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        let mut lines: Vec<String> = rows.iter().map(print_row).collect();
+        lines.sort();
+        lines
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let base = required("CLOUDSYNC_PG_URL");
+        administer(&base, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
+    }
+}
+
+fn administer(url: &str, sql: &str) {
+    let mut client = Client::connect(url, NoTls).expect("the test server");
+    client.batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+}
+
+fn print_row(row: &Row) -> String {
+    let cells = row.columns().iter().enumerate().map(|(at, column)| print_cell(row, at, column.type_()));
+    cells.collect::<Vec<String>>().join("|")
+}
+
+fn print_cell(row: &Row, at: usize, kind: &Type) -> String {
+    let text = match *kind {
+        Type::INT4 => row.get::<_, Option<i32>>(at).map(|number| number.to_string()),
+        Type::INT8 => row.get::<_, Option<i64>>(at).map(|number| number.to_string()),
+        Type::BOOL => row.get::<_, Option<bool>>(at).map(|truth| i32::from(truth).to_string()),
+        Type::FLOAT8 => row.get::<_, Option<f64>>(at).map(|number| format!("{number:?}")),
+        Type::BYTEA => row.get::<_, Option<Vec<u8>>>(at).map(|bytes| format!("x{bytes:02x?}")),
+        Type::TEXT | Type::VARCHAR => row.get::<_, Option<String>>(at).map(|text| format!("{text:?}")),
+        ref other => panic!("a test dumps a column of type {other}: cast it to text"),
+    };
+    text.unwrap_or_else(|| "NULL".to_owned())
+}
