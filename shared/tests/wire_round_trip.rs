@@ -5,7 +5,7 @@ mod wire_support;
 use cloudsync_shared::message::Message;
 use cloudsync_shared::wire::{decode, encode};
 use proptest::prelude::*;
-use wire_support::message;
+use wire_support::{cases, message};
 
 /// NaN has many bit patterns and messages hold only one of them, so compare what was read.
 fn assert_round_trip(original: &Message) -> std::result::Result<(), TestCaseError> {
@@ -17,7 +17,7 @@ fn assert_round_trip(original: &Message) -> std::result::Result<(), TestCaseErro
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(cases(512))]
 
     #[test]
     fn a_message_survives_the_wire(original in message()) {

@@ -1,1 +1,120 @@
--- cloudsync 0.1.0
+\echo Use "CREATE EXTENSION cloudsync" to load this file. \quit
+
+-- Metadata. Nobody but the extension's own functions, which act as its owner, may read or write it.
+-- Functions of users are created in the extension's schema; internals in schema cloudsync.
+CREATE SCHEMA cloudsync;
+REVOKE ALL ON SCHEMA cloudsync FROM PUBLIC;
+
+CREATE TABLE cloudsync.settings (
+    key text PRIMARY KEY,
+    value text NOT NULL
+);
+-- The site id is a UUID of version 7; the epoch is the random half of a server's life.
+INSERT INTO cloudsync.settings (key, value)
+SELECT 'site_id',
+    lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0')
+        || '7' || substr(r.hex, 14, 19)
+FROM (SELECT replace(gen_random_uuid()::text, '-', '') AS hex) r;
+INSERT INTO cloudsync.settings (key, value)
+VALUES ('epoch', replace(gen_random_uuid()::text, '-', ''));
+
+-- Every replica that wrote something here, by the number under which clocks name it. 0 is this one.
+CREATE TABLE cloudsync.sites (
+    ordinal int PRIMARY KEY,
+    site_id bytea NOT NULL UNIQUE CHECK (length(site_id) = 16)
+);
+CREATE SEQUENCE cloudsync.site_ordinal AS int START 1 OWNED BY cloudsync.sites.ordinal;
+INSERT INTO cloudsync.sites (ordinal, site_id)
+SELECT 0, decode(value, 'hex') FROM cloudsync.settings WHERE key = 'site_id';
+
+-- The highest version received; written only when it is ahead of this server's clock. One row.
+CREATE TABLE cloudsync.highest (version bigint NOT NULL);
+CREATE UNIQUE INDEX highest_one_row ON cloudsync.highest ((true));
+INSERT INTO cloudsync.highest VALUES (0);
+
+-- Synced tables. The clocks of each are in cloudsync.clock_<id>, made by cloudsync_init().
+CREATE TABLE cloudsync.tables (
+    id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    relation oid NOT NULL UNIQUE,
+    name text NOT NULL UNIQUE,
+    algorithm text NOT NULL,
+    enabled bool NOT NULL DEFAULT true
+);
+
+-- Per table and column: what cloudsync_set_table() and cloudsync_set_column() set.
+CREATE TABLE cloudsync.table_settings (
+    table_id int NOT NULL REFERENCES cloudsync.tables ON DELETE CASCADE,
+    col_name text NOT NULL,
+    key text NOT NULL,
+    value text NOT NULL,
+    PRIMARY KEY (table_id, col_name, key)
+);
+
+-- What changed in which transaction: one row for each statement that touched rows of a synced table.
+-- What is new to a reader are rows whose xid was not visible in its snapshot.
+CREATE TABLE cloudsync.log (
+    xid xid8 NOT NULL,
+    table_id int NOT NULL,
+    site int NOT NULL,
+    rows bytea NOT NULL
+);
+CREATE INDEX log_xid ON cloudsync.log (xid);
+
+REVOKE ALL ON ALL TABLES IN SCHEMA cloudsync FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA cloudsync FROM PUBLIC;
+
+-- The protocol. Both run as the caller, under the caller's row-level security.
+CREATE FUNCTION @extschema@.cloudsync_push(request bytea) RETURNS bytea
+    VOLATILE STRICT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_push_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_pull(request bytea) RETURNS bytea
+    STABLE STRICT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_pull_wrapper';
+
+-- Capture: what the statement triggers of synced tables call.
+CREATE FUNCTION cloudsync.capture() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_capture_wrapper';
+CREATE FUNCTION cloudsync.local_stamp(highest bigint) RETURNS bigint
+    VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_local_stamp_wrapper';
+CREATE FUNCTION cloudsync.insert_delta(stamp bigint) RETURNS bytea
+    IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_insert_delta_wrapper';
+CREATE FUNCTION cloudsync.delete_delta(stamp bigint) RETURNS bytea
+    IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_delete_delta_wrapper';
+CREATE FUNCTION cloudsync.row_delta(columns bytea, stamp bigint, VARIADIC old_new "any") RETURNS bytea
+    IMMUTABLE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_row_delta_wrapper';
+CREATE FUNCTION cloudsync.join_deltas(a bytea, b bytea) RETURNS bytea
+    IMMUTABLE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_join_deltas_wrapper';
+CREATE FUNCTION cloudsync.clock_touch(clock bytea, delta bytea) RETURNS bytea
+    IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_clock_touch_wrapper';
+CREATE FUNCTION cloudsync.clock_is_alive(clock bytea) RETURNS bool
+    IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_clock_is_alive_wrapper';
+CREATE FUNCTION cloudsync.base_clock() RETURNS bytea
+    IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_base_clock_wrapper';
+CREATE FUNCTION cloudsync.pack_rows(rows bigint[]) RETURNS bytea
+    IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_pack_rows_wrapper';
+CREATE FUNCTION cloudsync.clock_json(clock bytea) RETURNS text
+    IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_clock_json_wrapper';
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA cloudsync FROM PUBLIC;
+
+-- Setting tables up. The caller must own the table.
+CREATE FUNCTION @extschema@.cloudsync_init(table_name text, algorithm text DEFAULT 'cls', flags int DEFAULT 0)
+    RETURNS bytea VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_init_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_cleanup(table_name text) RETURNS boolean
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_cleanup_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_enable(table_name text) RETURNS boolean
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_enable_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_disable(table_name text) RETURNS boolean
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_disable_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_is_enabled(table_name text) RETURNS boolean
+    STABLE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_is_enabled_wrapper';
+
+-- Facts.
+CREATE FUNCTION @extschema@.cloudsync_version() RETURNS text
+    IMMUTABLE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_version_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_siteid() RETURNS bytea
+    STABLE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_siteid_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_db_version() RETURNS bigint
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_db_version_wrapper';
+
+REVOKE ALL ON FUNCTION @extschema@.cloudsync_init(text, text, int), @extschema@.cloudsync_cleanup(text),
+    @extschema@.cloudsync_enable(text), @extschema@.cloudsync_disable(text),
+    @extschema@.cloudsync_is_enabled(text), @extschema@.cloudsync_siteid(),
+    @extschema@.cloudsync_db_version() FROM PUBLIC;

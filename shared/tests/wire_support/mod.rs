@@ -17,6 +17,11 @@ use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use roaring::RoaringTreemap;
 
+/// So many cases, and no file of past failures: a failure becomes a named test.
+pub fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 /// Any message of any kind.
 pub fn message() -> impl Strategy<Value = Message> {
     prop_oneof![
@@ -108,9 +113,10 @@ fn row(keys: u8, ids: u8, kinds: Vec<u8>, whole: bool) -> impl Strategy<Value = 
 }
 
 fn cell(kind: u8, whole: bool) -> impl Strategy<Value = Option<(Option<Stamp<SiteId>>, Value)>> {
-    let stamp = if whole { Just(None).boxed() } else { proptest::option::of(stamp()).boxed() };
-    let presence = if whole { 1.0 } else { 0.7 };
-    proptest::option::weighted(presence, (stamp, value(kind)))
+    if whole {
+        return value(kind).prop_map(|value| Some((None, value))).boxed();
+    }
+    proptest::option::weighted(0.7, (proptest::option::of(stamp()), value(kind))).boxed()
 }
 
 /// The kind of a column: one tag, one tag and NULL, few different values, or anything.
