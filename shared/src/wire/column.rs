@@ -45,7 +45,7 @@ impl<'a> ColumnCells<'a> {
         } else {
             self.put_stamps(out, sites);
         }
-        values::put(out, self.cells.len(), self.cells.iter().map(|(_, _, cell)| &cell.value));
+        values::put(out, self.cells.iter().map(|(_, _, cell)| &cell.value));
     }
 
     fn put_stamps(&self, out: &mut Vec<u8>, sites: &mut SiteIndex) {

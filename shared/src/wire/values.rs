@@ -1,14 +1,20 @@
-//! The values of one column: which are NULL, the tags of the others as runs, then each tag's
-//! values packed together.
+//! The values of one column: their tag if it is one for all, otherwise a tag for each, then each
+//! tag's values packed together.
+//!
+//! A NULL has no value, so a column that has one tells a tag for each: then no cell takes less than
+//! a byte, and a reader's memory stays in proportion to what it reads.
 
 use crate::error::{Error, Result};
 use crate::value::{Tag, Value, canonical_bits, parse_canonical_uuid, uuid_text};
 use crate::varint::{self, Reader};
-use crate::wire::stream::{self, Subset};
+use crate::wire::stream;
 use crate::wire::{fixed, integers};
 
-const NULLS_NONE: u8 = 0;
-const NULLS_MAP: u8 = 1;
+const TAG_OF_ALL: u8 = 0;
+const TAG_OF_EACH: u8 = 1;
+
+/// How many tags there are.
+const TAGS: usize = Tag::Uuid as usize + 1;
 
 /// One column's values, sorted by tag.
 #[derive(Default)]
@@ -24,7 +30,7 @@ struct Sorted<'a> {
 impl<'a> Sorted<'a> {
     fn push(&mut self, value: &'a Value) {
         let tag = match value {
-            Value::Null => return,
+            Value::Null => Tag::Null,
             Value::Integer(number) => {
                 self.integers.push(*number);
                 Tag::Integer
@@ -52,13 +58,12 @@ impl<'a> Sorted<'a> {
     }
 }
 
-/// Appends the values of a column; `count` is how many there are.
-pub fn put<'a>(out: &mut Vec<u8>, count: usize, values: impl Iterator<Item = &'a Value> + Clone) {
+/// Appends the values of a column, of which there is at least one.
+pub fn put<'a>(out: &mut Vec<u8>, values: impl ExactSizeIterator<Item = &'a Value>) {
     let mut sorted = Sorted::default();
-    sorted.tags.reserve(count);
-    values.clone().for_each(|value| sorted.push(value));
-    put_nulls(out, count, count - sorted.tags.len(), values);
-    stream::put_runs(out, sorted.tags.iter().map(|tag| *tag as u64));
+    sorted.tags.reserve(values.len());
+    values.for_each(|value| sorted.push(value));
+    put_tags(out, &sorted.tags);
     if !sorted.integers.is_empty() {
         integers::put(out, &sorted.integers);
     }
@@ -72,14 +77,16 @@ pub fn put<'a>(out: &mut Vec<u8>, count: usize, values: impl Iterator<Item = &'a
     }
 }
 
-fn put_nulls<'a>(out: &mut Vec<u8>, count: usize, nulls: usize, values: impl Iterator<Item = &'a Value>) {
-    if nulls == 0 {
-        out.push(NULLS_NONE);
-        return;
+fn put_tags(out: &mut Vec<u8>, tags: &[Tag]) {
+    match tags.first() {
+        Some(first) if *first != Tag::Null && tags.iter().all(|tag| tag == first) => {
+            out.extend_from_slice(&[TAG_OF_ALL, *first as u8]);
+        }
+        _ => {
+            out.push(TAG_OF_EACH);
+            out.extend(tags.iter().map(|tag| *tag as u8));
+        }
     }
-    out.push(NULLS_MAP);
-    let null = values.enumerate().filter(|(_, value)| matches!(value, Value::Null));
-    stream::put_bits(out, count, null.map(|(index, _)| index));
 }
 
 /// Lengths first, then the bytes of all together.
@@ -112,7 +119,7 @@ impl<'a> Packed<'a> {
 
     fn next(&mut self, tag: Tag) -> Option<Value> {
         Some(match tag {
-            Tag::Null => return None,
+            Tag::Null => Value::Null,
             Tag::Integer => Value::Integer(self.integers.next()?),
             Tag::Real => Value::Real(self.reals.next()?),
             Tag::Text => {
@@ -176,12 +183,43 @@ fn read_reals(input: &mut Reader<'_>, count: usize) -> Result<Vec<f64>> {
     fixed::read(input, count)?.into_iter().map(read).collect()
 }
 
-fn read_nulls<'a>(input: &mut Reader<'a>, count: usize) -> Result<Subset<'a>> {
-    let offset = input.offset();
-    match input.byte()? {
-        NULLS_NONE => Ok(Subset::None),
-        NULLS_MAP => Subset::read_bits(input, count),
-        _ => Err(Error::malformed(offset, "the NULLs of a column have an unknown form")),
+/// The tags of a column's values.
+enum Tags<'a> {
+    All(Tag),
+    /// One byte each, known to be tags.
+    Each(&'a [u8]),
+}
+
+impl<'a> Tags<'a> {
+    /// Reads the tags of `count` values, and counts the values of each tag.
+    fn read(input: &mut Reader<'a>, count: usize) -> Result<(Tags<'a>, [usize; TAGS])> {
+        let offset = input.offset();
+        let unknown = || Error::malformed(offset, "unknown value tag");
+        let mut counts = [0usize; TAGS];
+        let tags = match input.byte()? {
+            TAG_OF_ALL => {
+                let tag = Tag::from_byte(input.byte()?).filter(|tag| *tag != Tag::Null);
+                let tag = tag.ok_or_else(unknown)?;
+                *counts.get_mut(tag as usize).ok_or_else(unknown)? = count;
+                Tags::All(tag)
+            }
+            TAG_OF_EACH => {
+                let bytes = input.take(count)?;
+                for byte in bytes {
+                    *counts.get_mut(usize::from(*byte)).ok_or_else(unknown)? += 1;
+                }
+                Tags::Each(bytes)
+            }
+            _ => return Err(Error::malformed(offset, "the tags of a column have an unknown form")),
+        };
+        Ok((tags, counts))
+    }
+
+    fn get(&self, index: usize) -> Option<Tag> {
+        match self {
+            Tags::All(tag) => Some(*tag),
+            Tags::Each(bytes) => bytes.get(index).copied().and_then(Tag::from_byte),
+        }
     }
 }
 
@@ -190,29 +228,13 @@ fn read_nulls<'a>(input: &mut Reader<'a>, count: usize) -> Result<Subset<'a>> {
 /// # Errors
 /// The input is cut short or is not what [`put`] writes.
 pub fn read(input: &mut Reader<'_>, count: usize) -> Result<Vec<Value>> {
-    let nulls = read_nulls(input, count)?;
-    let mut tags: Vec<(Tag, usize)> = Vec::new();
-    let mut counts = [0usize; Tag::Uuid as usize + 1];
-    stream::runs(input, count - nulls.count(count), |offset, byte, times| {
-        let tag = u8::try_from(byte).ok().and_then(Tag::from_byte).filter(|tag| *tag != Tag::Null);
-        let tag = tag.ok_or_else(|| Error::malformed(offset, "unknown value tag"))?;
-        if let Some(count) = counts.get_mut(tag as usize) {
-            *count += times;
-        }
-        tags.push((tag, times));
-        Ok(())
-    })?;
+    let (tags, counts) = Tags::read(input, count)?;
     let [_, integers, reals, texts, blobs, uuids] = counts;
     let mut packed = Packed::read(input, [integers, reals, texts, blobs, uuids])?;
     let mut values = Vec::with_capacity(count);
-    let mut tags = tags.into_iter().flat_map(|(tag, times)| std::iter::repeat_n(tag, times));
     for index in 0..count {
-        let value = if nulls.contains(index) {
-            Some(Value::Null)
-        } else {
-            tags.next().and_then(|tag| packed.next(tag))
-        };
-        values.push(value.ok_or_else(|| Error::malformed(input.offset(), "a column lacks values"))?);
+        let value = tags.get(index).and_then(|tag| packed.next(tag));
+        values.push(value.ok_or_else(|| Error::malformed(input.offset(), "a text ends within a character"))?);
     }
     Ok(values)
 }
