@@ -51,26 +51,26 @@ fn put_table(out: &mut Vec<u8>, table: &TableChanges, sites: &mut SiteIndex) -> 
         return Ok(());
     }
     rows::put(out, &table.rows, sites)?;
-    let (living, columns) = by_column(table)?;
+    let (living, columns) = by_column(table, sites)?;
     for column in &columns {
         column.put_presence(out, living);
     }
     for column in &columns {
-        column.put(out, sites);
+        column.put(out);
     }
     Ok(())
 }
 
 /// How many rows are alive, and the cells of each column.
-fn by_column(table: &TableChanges) -> Result<(usize, Vec<ColumnCells<'_>>)> {
-    let mut columns: Vec<ColumnCells<'_>> = Vec::new();
+fn by_column(table: &TableChanges, sites: &mut SiteIndex) -> Result<(usize, Vec<ColumnCells>)> {
+    let mut columns: Vec<ColumnCells> = Vec::new();
     columns.resize_with(table.columns.len(), ColumnCells::default);
     let mut living = 0usize;
     for row in &table.rows {
         check_cells(table, row)?;
         for cell in &row.cells {
             if let Some(column) = columns.get_mut(cell.column) {
-                column.push(living, row, cell);
+                column.push(living, row.life, cell, sites);
             }
         }
         living += usize::from(row.length.is_alive());

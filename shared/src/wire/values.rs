@@ -16,19 +16,20 @@ const TAG_OF_EACH: u8 = 1;
 /// How many tags there are.
 const TAGS: usize = Tag::Uuid as usize + 1;
 
-/// One column's values, sorted by tag.
-#[derive(Default)]
-struct Sorted<'a> {
+/// One column's values, sorted by tag as they come.
+#[derive(Debug, Default)]
+pub struct ColumnValues {
     tags: Vec<Tag>,
     integers: Vec<i64>,
     reals: Vec<[u8; 8]>,
-    texts: Vec<&'a [u8]>,
-    blobs: Vec<&'a [u8]>,
+    texts: StringStream,
+    blobs: StringStream,
     uuids: Vec<[u8; 16]>,
 }
 
-impl<'a> Sorted<'a> {
-    fn push(&mut self, value: &'a Value) {
+impl ColumnValues {
+    /// Adds a value.
+    pub fn push(&mut self, value: &Value) {
         let tag = match value {
             Value::Null => Tag::Null,
             Value::Integer(number) => {
@@ -56,24 +57,40 @@ impl<'a> Sorted<'a> {
         };
         self.tags.push(tag);
     }
+
+    /// Appends the values, of which there is at least one.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        put_tags(out, &self.tags);
+        if !self.integers.is_empty() {
+            integers::put(out, &self.integers);
+        }
+        if !self.reals.is_empty() {
+            fixed::put(out, &self.reals);
+        }
+        self.texts.put(out);
+        self.blobs.put(out);
+        if !self.uuids.is_empty() {
+            fixed::put(out, &self.uuids);
+        }
+    }
 }
 
-/// Appends the values of a column, of which there is at least one.
-pub fn put<'a>(out: &mut Vec<u8>, values: impl ExactSizeIterator<Item = &'a Value>) {
-    let mut sorted = Sorted::default();
-    sorted.tags.reserve(values.len());
-    values.for_each(|value| sorted.push(value));
-    put_tags(out, &sorted.tags);
-    if !sorted.integers.is_empty() {
-        integers::put(out, &sorted.integers);
+/// Strings: the lengths of all, then the bytes of all.
+#[derive(Debug, Default)]
+struct StringStream {
+    lengths: Vec<u8>,
+    bytes: Vec<u8>,
+}
+
+impl StringStream {
+    fn push(&mut self, string: &[u8]) {
+        varint::put_u64(&mut self.lengths, string.len() as u64);
+        self.bytes.extend_from_slice(string);
     }
-    if !sorted.reals.is_empty() {
-        fixed::put(out, &sorted.reals);
-    }
-    put_strings(out, &sorted.texts);
-    put_strings(out, &sorted.blobs);
-    if !sorted.uuids.is_empty() {
-        fixed::put(out, &sorted.uuids);
+
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.lengths);
+        out.extend_from_slice(&self.bytes);
     }
 }
 
@@ -87,12 +104,6 @@ fn put_tags(out: &mut Vec<u8>, tags: &[Tag]) {
             out.extend(tags.iter().map(|tag| *tag as u8));
         }
     }
-}
-
-/// Lengths first, then the bytes of all together.
-fn put_strings(out: &mut Vec<u8>, strings: &[&[u8]]) {
-    strings.iter().for_each(|string| varint::put_u64(out, string.len() as u64));
-    strings.iter().for_each(|string| out.extend_from_slice(string));
 }
 
 /// The values of one column by tag, each read already and handed out in order.
@@ -226,7 +237,7 @@ impl<'a> Tags<'a> {
 /// Reads the `count` values of a column.
 ///
 /// # Errors
-/// The input is cut short or is not what [`put`] writes.
+/// The input is cut short or is not what [`ColumnValues::put`] writes.
 pub fn read(input: &mut Reader<'_>, count: usize) -> Result<Vec<Value>> {
     let (tags, counts) = Tags::read(input, count)?;
     let [_, integers, reals, texts, blobs, uuids] = counts;
