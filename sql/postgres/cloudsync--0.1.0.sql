@@ -80,6 +80,8 @@ CREATE FUNCTION cloudsync.delete_delta(stamp bigint) RETURNS bytea
     IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_delete_delta_wrapper';
 CREATE FUNCTION cloudsync.row_delta(columns bytea, stamp bigint, VARIADIC old_new "any") RETURNS bytea
     IMMUTABLE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_row_delta_wrapper';
+CREATE FUNCTION cloudsync.row_exists(table_id int, relation oid, VARIADIC key "any") RETURNS bool
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_row_exists_wrapper';
 CREATE FUNCTION cloudsync.join_deltas(a bytea, b bytea) RETURNS bytea
     IMMUTABLE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_join_deltas_wrapper';
 CREATE FUNCTION cloudsync.clock_touch(clock bytea, delta bytea) RETURNS bytea

@@ -88,6 +88,43 @@ impl Drop for AsOwner {
     }
 }
 
+/// While it lives, the current user is a table's owner and row-level security does not apply to that
+/// role on its own tables, as in PostgreSQL's own foreign key checks.
+///
+/// Whoever plans a query on a table may run what its owner wrote: a constant function in the
+/// expression of an index is evaluated while planning. So capture reads users' tables as their
+/// owners, never as the extension's.
+#[must_use = "the role is given back when the guard is dropped"]
+pub struct AsTableOwner {
+    user: pg_sys::Oid,
+    context: c_int,
+}
+
+impl AsTableOwner {
+    /// Becomes this role, which must own the table that is about to be read. The search path stays.
+    pub fn enter(owner: pg_sys::Oid) -> AsTableOwner {
+        let mut user = pg_sys::InvalidOid;
+        let mut context: c_int = 0;
+        let flags = pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_NOFORCE_RLS;
+        // SAFETY: as in `AsOwner::enter`.
+        unsafe {
+            pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
+            pg_sys::SetUserIdAndSecContext(owner, context | flags as c_int);
+        }
+        AsTableOwner { user, context }
+    }
+}
+
+impl Drop for AsTableOwner {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        // SAFETY: as in `AsOwner::drop`.
+        unsafe { pg_sys::SetUserIdAndSecContext(self.user, self.context) };
+    }
+}
+
 /// The role that owns the extension.
 ///
 /// # Errors

@@ -34,3 +34,9 @@ unsafe fn write_timeline() -> u32 {
     // SAFETY: a word that is set before the first statement of a backend.
     unsafe { pg_sys::ThisTimeLineID }
 }
+
+/// The transaction's number; one is assigned if it had none.
+pub fn transaction() -> u64 {
+    // SAFETY: called by functions that write, inside a transaction.
+    unsafe { pg_sys::GetTopFullTransactionId() }.value
+}
