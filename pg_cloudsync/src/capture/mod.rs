@@ -39,7 +39,8 @@ pub fn fire(firing: &Firing<'_>) -> Result<()> {
         return Ok(());
     }
     let event = firing.event()?;
-    let _owner = AsOwner::enter()?;
+    let owner = AsOwner::enter()?;
+    owner.plan_by_index();
     Spi::connect_mut(|client| {
         firing.register(client)?;
         let table = firing.table_id()?;

@@ -25,19 +25,41 @@ const DELETED: &str =
 /// The catalog cannot be read.
 pub fn capture(table: &SyncedTable, relation: pg_sys::Oid, event: Event, again: bool) -> Result<String> {
     let touched = match event {
-        Event::Insert => merge(table, &inserted(table)),
-        Event::Update => merge(table, &updated(table)?),
-        Event::Delete => merge(table, &deleted(table, again)),
-        Event::Truncate => truncated(table, relation),
+        Event::Insert => format!("WITH t AS ({})", merge(table, &inserted(table))),
+        Event::Update => change(table, &updated(table)?),
+        Event::Delete => change(table, &deleted(table, again)),
+        Event::Truncate => format!("WITH t AS ({})", truncated(table, relation)),
     };
     Ok(format!(
-        "WITH touched AS ({touched} RETURNING c.row_id) \
-         INSERT INTO cloudsync.log (xid, table_id, site, rows) \
-         SELECT pg_catalog.pg_current_xact_id(), {}, 0, \
-             cloudsync.pack_rows(pg_catalog.array_agg(touched.row_id)) \
-         FROM touched HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 0",
+        "{touched} INSERT INTO cloudsync.log (xid, table_id, site, rows) \
+         SELECT pg_catalog.pg_current_xact_id(), {}, 0, cloudsync.pack_rows(pg_catalog.array_agg(t.row_id)) \
+         FROM t HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 0",
         table.id
     ))
+}
+
+/// Moves the clocks of rows that have one, and makes those of rows that have none, which is rare: a
+/// key that an UPDATE set, a row that was written while capture was off.
+fn change(table: &SyncedTable, deltas: &str) -> String {
+    let clock_key = |row: &'static str| move |at| format!("{row}.{}", SyncedTable::clock_key(at));
+    let same = equal(table, clock_key("c"), clock_key("d"));
+    let missing = format!(
+        "SELECT {}, d.delta FROM d \
+         WHERE (SELECT pg_catalog.count(*) FROM u) OPERATOR(pg_catalog.<) (SELECT pg_catalog.count(*) FROM d) \
+         AND (SELECT true FROM {} c WHERE {same} LIMIT 1) IS NULL",
+        key_list_of("d", table),
+        table.clock,
+    );
+    format!(
+        "WITH d AS MATERIALIZED ({deltas}), \
+         u AS (UPDATE {clock} c SET clock = cloudsync.clock_touch(c.clock, d.delta) FROM d \
+             WHERE {same} AND (cloudsync.clock_is_alive(c.clock) OR {exists}) RETURNING c.row_id), \
+         i AS ({inserted}), \
+         t AS (SELECT u.row_id FROM u UNION ALL SELECT i.row_id FROM i)",
+        clock = table.clock,
+        exists = exists(table, table.relation, clock_key("c")),
+        inserted = merge(table, &missing),
+    )
 }
 
 /// Merges deltas into clocks. A row that is dead by its clock comes alive only if it is really
@@ -48,14 +70,16 @@ fn merge(table: &SyncedTable, deltas: &str) -> String {
     format!(
         "INSERT INTO {clock} AS c ({keys}, clock) {deltas} \
          ON CONFLICT ({keys}) DO UPDATE SET clock = cloudsync.clock_touch(c.clock, excluded.clock) \
-         WHERE cloudsync.clock_is_alive(c.clock) OR {exists}",
+         WHERE cloudsync.clock_is_alive(c.clock) OR {exists} RETURNING c.row_id",
         clock = table.clock,
         exists = exists(table, table.relation, |at| format!("excluded.{}", SyncedTable::clock_key(at))),
     )
 }
 
+/// In key order, so that the index of the clock table is walked and not jumped about in.
 fn inserted(table: &SyncedTable) -> String {
-    format!("SELECT {}, {INSERTED} FROM {NEW_ROWS} n", columns_of("n", table))
+    let keys = columns_of("n", table);
+    format!("SELECT {keys}, {INSERTED} FROM {NEW_ROWS} n ORDER BY {keys}")
 }
 
 /// `again`: the transaction captured a write of the table before, so that the row may be there again.
@@ -66,7 +90,10 @@ fn deleted(table: &SyncedTable, again: bool) -> String {
     } else {
         String::new()
     };
-    format!("SELECT {}, {DELETED} FROM {OLD_ROWS} o{gone}", columns_of("o", table))
+    let keys: Vec<String> = (0..table.key.len())
+        .map(|at| format!("{} AS {}", column_of("o", table, at), SyncedTable::clock_key(at)))
+        .collect();
+    format!("SELECT {}, {DELETED} AS delta FROM {OLD_ROWS} o{gone}", keys.join(", "))
 }
 
 /// Old and new rows paired by key: a key that is only among the old ones was deleted, one that is
@@ -110,7 +137,7 @@ fn truncated(table: &SyncedTable, relation: pg_sys::Oid) -> String {
     };
     format!(
         "UPDATE {clock} c SET clock = cloudsync.clock_touch(c.clock, {DELETED}) \
-         WHERE cloudsync.clock_is_alive(c.clock){within}",
+         WHERE cloudsync.clock_is_alive(c.clock){within} RETURNING c.row_id",
         clock = table.clock,
     )
 }
