@@ -1,0 +1,6 @@
+//! The only files with `unsafe`: fences around what PostgreSQL offers in C alone.
+
+pub mod flag;
+pub mod owner;
+pub mod server;
+pub mod subxact;

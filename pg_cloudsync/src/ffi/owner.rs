@@ -1,0 +1,115 @@
+//! Acting as the extension's owner for a while: the only way to the metadata.
+
+use std::ffi::{CStr, c_int};
+
+use pgrx::pg_sys;
+
+use crate::error::{PgError, Result, SqlState};
+
+/// The search path while acting as the owner: nothing that a user can put objects into goes first.
+const OWNER_PATH: &CStr = c"pg_catalog, pg_temp";
+const SCHEMA: &CStr = c"cloudsync";
+
+/// While it lives, the current user is the extension's owner and the search path is
+/// `pg_catalog, pg_temp`. Never run anything of the caller's (a statement on a user's table, a
+/// function of theirs) inside it.
+///
+/// The owner is taken to be that of schema `cloudsync`, which `CREATE EXTENSION` makes the same
+/// role: the catalog cache answers that at once and hears of changes.
+#[must_use = "the role is given back when the guard is dropped"]
+pub struct AsOwner {
+    user: pg_sys::Oid,
+    context: c_int,
+    nest_level: c_int,
+}
+
+impl AsOwner {
+    /// Becomes the owner.
+    ///
+    /// # Errors
+    /// The extension is not installed in this database.
+    pub fn enter() -> Result<AsOwner> {
+        let owner = owner()?;
+        let mut user = pg_sys::InvalidOid;
+        let mut context: c_int = 0;
+        // SAFETY: plain reads and writes of backend state, on the backend's only thread. If an error
+        // leaves this scope by force, the abort of the (sub)transaction restores user, security
+        // context and settings to what they were at its start: every caller is inside one.
+        let nest_level = unsafe {
+            pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
+            let nest_level = pg_sys::NewGUCNestLevel();
+            pg_sys::SetUserIdAndSecContext(
+                owner,
+                context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as c_int,
+            );
+            pg_sys::set_config_option(
+                c"search_path".as_ptr(),
+                OWNER_PATH.as_ptr(),
+                pg_sys::GucContext::PGC_USERSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+                pg_sys::GucAction::GUC_ACTION_SAVE,
+                true,
+                0,
+                false,
+            );
+            nest_level
+        };
+        Ok(AsOwner { user, context, nest_level })
+    }
+
+    /// Runs `action` as the owner.
+    ///
+    /// # Errors
+    /// Those of [`AsOwner::enter`] and of `action`.
+    pub fn run<T>(action: impl FnOnce() -> Result<T>) -> Result<T> {
+        let _owner = AsOwner::enter()?;
+        action()
+    }
+
+    /// The role on whose behalf the owner acts: the current user before.
+    pub fn caller(&self) -> pg_sys::Oid {
+        self.user
+    }
+}
+
+impl Drop for AsOwner {
+    fn drop(&mut self) {
+        // A PostgreSQL error is on its way: the abort that follows restores everything itself, and
+        // may not be anticipated, for settings are on a stack.
+        if std::thread::panicking() {
+            return;
+        }
+        // SAFETY: the values are those read by `enter`; guards nest as scopes do, so the nest level
+        // is the innermost one.
+        unsafe {
+            pg_sys::AtEOXact_GUC(true, self.nest_level);
+            pg_sys::SetUserIdAndSecContext(self.user, self.context);
+        }
+    }
+}
+
+/// The role that owns the extension.
+///
+/// # Errors
+/// The extension is not installed in this database.
+pub fn owner() -> Result<pg_sys::Oid> {
+    // SAFETY: a catalog cache entry is read while it is held, then released; the struct is the fixed
+    // part of a pg_namespace row.
+    let owner = unsafe {
+        let schema = pg_sys::get_namespace_oid(SCHEMA.as_ptr(), true);
+        let cache = pg_sys::SysCacheIdentifier::NAMESPACEOID as c_int;
+        let tuple = pg_sys::SearchSysCache1(cache, schema.into());
+        if tuple.is_null() {
+            None
+        } else {
+            let row = pg_sys::GETSTRUCT(tuple) as pg_sys::Form_pg_namespace;
+            let owner = (*row).nspowner;
+            pg_sys::ReleaseSysCache(tuple);
+            Some(owner)
+        }
+    };
+    owner.ok_or_else(|| {
+        PgError::new(SqlState::NOT_IN_STATE, "extension cloudsync is not installed in this database")
+            .with_hint("CREATE EXTENSION cloudsync;")
+    })
+}
