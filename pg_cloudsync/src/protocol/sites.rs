@@ -11,7 +11,7 @@ use crate::ffi::owner::AsOwner;
 use crate::sites::Sites;
 
 /// What one call knows of sites.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct SiteNames {
     by_ordinal: HashMap<SiteOrdinal, SiteId>,
     by_id: HashMap<SiteId, SiteOrdinal>,
@@ -99,6 +99,15 @@ impl SiteNames {
         Ok(())
     }
 
+    /// The number of a site that has one.
+    ///
+    /// # Errors
+    /// It was neither learnt nor given one.
+    pub(super) fn ordinal(&self, site: SiteId) -> Result<SiteOrdinal, PgError> {
+        let known = self.by_id.get(&site).copied();
+        known.ok_or_else(|| PgError::internal(format!("cloudsync: site {site} has no number")))
+    }
+
     /// The clock with its sites named by id.
     ///
     /// # Errors
@@ -112,12 +121,7 @@ impl SiteNames {
     /// # Errors
     /// A site has no number yet.
     pub(super) fn with_ordinals(&self, clock: &RowClock<SiteId>) -> Result<RowClock<SiteOrdinal>, PgError> {
-        clock.map_sites(|site| {
-            self.by_id
-                .get(&site)
-                .copied()
-                .ok_or_else(|| PgError::internal(format!("cloudsync: site {site} has no number")))
-        })
+        clock.map_sites(|site| self.ordinal(site))
     }
 }
 
