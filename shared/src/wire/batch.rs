@@ -1,0 +1,173 @@
+//! A batch of changes: its sites, then table by table, each attribute of all rows together.
+
+use std::collections::BTreeSet;
+
+use crate::change::{ChangeBatch, RowChange, TableChanges};
+use crate::error::{Error, Result};
+use crate::hlc::Version;
+use crate::varint::Reader;
+use crate::wire::allowance::Allowance;
+use crate::wire::column::{self, ColumnCells};
+use crate::wire::limits::{MAX_COLUMNS, MAX_ROWS, MAX_TABLES};
+use crate::wire::rows;
+use crate::wire::sites::{SiteIndex, Sites};
+use crate::wire::stream::{self, Subset};
+
+const TABLES: &str = "the number of tables in one message";
+const COLUMNS: &str = "the number of columns of a table";
+const ROWS: &str = "the number of rows in one message";
+
+/// Appends a batch.
+///
+/// # Errors
+/// A limit is exceeded, or a row breaks the rules of [`RowChange`].
+pub fn put(out: &mut Vec<u8>, batch: &ChangeBatch) -> Result<()> {
+    let mut tables = Vec::new();
+    let mut sites = SiteIndex::default();
+    let mut allowance = Allowance::default();
+    stream::put_count(&mut tables, batch.tables.len(), TABLES, MAX_TABLES)?;
+    for table in &batch.tables {
+        allowance.take_rows(table.rows.len())?;
+        allowance.take_cells(table.rows.iter().map(|row| row.cells.len()).sum())?;
+        put_table(&mut tables, table, &mut sites)?;
+    }
+    sites.put(out)?;
+    out.append(&mut tables);
+    Ok(())
+}
+
+fn put_table(out: &mut Vec<u8>, table: &TableChanges, sites: &mut SiteIndex) -> Result<()> {
+    stream::put_name(out, &table.table)?;
+    stream::put_count(out, table.columns.len(), COLUMNS, MAX_COLUMNS)?;
+    for column in &table.columns {
+        stream::put_name(out, column)?;
+    }
+    if repeats(&table.columns) {
+        return Err(Error::invalid_input(format!("changes of table {} name a column twice", table.table)));
+    }
+    stream::put_count(out, table.rows.len(), ROWS, MAX_ROWS)?;
+    if table.rows.is_empty() {
+        return Ok(());
+    }
+    rows::put(out, &table.rows, sites)?;
+    let (living, columns) = by_column(table)?;
+    for column in &columns {
+        column.put_presence(out, living);
+    }
+    for column in &columns {
+        column.put(out, sites);
+    }
+    Ok(())
+}
+
+/// How many rows are alive, and the cells of each column.
+fn by_column(table: &TableChanges) -> Result<(usize, Vec<ColumnCells<'_>>)> {
+    let mut columns: Vec<ColumnCells<'_>> = Vec::new();
+    columns.resize_with(table.columns.len(), ColumnCells::default);
+    let mut living = 0usize;
+    for row in &table.rows {
+        check_cells(table, row)?;
+        for cell in &row.cells {
+            if let Some(column) = columns.get_mut(cell.column) {
+                column.push(living, row, cell);
+            }
+        }
+        living += usize::from(row.length.is_alive());
+    }
+    Ok((living, columns))
+}
+
+fn check_cells(table: &TableChanges, row: &RowChange) -> Result<()> {
+    let refuse =
+        |what: &str| Err(Error::invalid_input(format!("a changed row of table {} {what}", table.table)));
+    if !row.cells.is_empty() && !row.length.is_alive() {
+        return refuse("is deleted and yet has cells");
+    }
+    if !row.cells.is_sorted_by(|a, b| a.column < b.column) {
+        return refuse("has cells that are not sorted by column");
+    }
+    if row.cells.last().is_some_and(|cell| cell.column >= table.columns.len()) {
+        return refuse("has a cell of a column that is not named");
+    }
+    if row.cells.iter().any(|cell| cell.stamp.version > Version::MAX) {
+        return refuse("has a cell whose version is out of range");
+    }
+    Ok(())
+}
+
+fn repeats(names: &[String]) -> bool {
+    let distinct: BTreeSet<&String> = names.iter().collect();
+    distinct.len() != names.len()
+}
+
+/// Reads a batch.
+///
+/// # Errors
+/// The input is cut short, exceeds a limit, or is not what [`put`] writes.
+pub fn read(input: &mut Reader<'_>) -> Result<ChangeBatch> {
+    let sites = Sites::read(input)?;
+    let mut allowance = Allowance::default();
+    let count = stream::count(input, 3, TABLES, MAX_TABLES)?;
+    let mut tables = Vec::with_capacity(count);
+    for _ in 0..count {
+        tables.push(read_table(input, &sites, &mut allowance)?);
+    }
+    Ok(ChangeBatch { tables })
+}
+
+fn read_table(input: &mut Reader<'_>, sites: &Sites, allowance: &mut Allowance) -> Result<TableChanges> {
+    let table = stream::name(input)?;
+    let offset = input.offset();
+    let columns = stream::count(input, 1, COLUMNS, MAX_COLUMNS)?;
+    let columns = (0..columns).map(|_| stream::name(input)).collect::<Result<Vec<_>>>()?;
+    if repeats(&columns) {
+        return Err(Error::malformed(offset, &format!("the columns of table {table} name one twice")));
+    }
+    let count = stream::count(input, 1, ROWS, MAX_ROWS)?;
+    allowance.take_rows(count)?;
+    if count == 0 {
+        return Ok(TableChanges { table, columns, rows: Vec::new() });
+    }
+    let mut rows = rows::read(input, count, sites)?;
+    read_cells(input, columns.len(), &mut rows, sites, allowance)?;
+    Ok(TableChanges { table, columns, rows })
+}
+
+fn read_cells(
+    input: &mut Reader<'_>,
+    columns: usize,
+    rows: &mut [RowChange],
+    sites: &Sites,
+    allowance: &mut Allowance,
+) -> Result<()> {
+    let mut living: Vec<&mut RowChange> = rows.iter_mut().filter(|row| row.length.is_alive()).collect();
+    let mut presences = Vec::with_capacity(columns);
+    let offset = input.offset();
+    for _ in 0..columns {
+        let presence = Subset::read(input, living.len())?;
+        allowance.take_cells(presence.count(living.len()))?;
+        presences.push(presence);
+    }
+    reserve_cells(input, offset, &presences, &mut living)?;
+    for (column, presence) in presences.into_iter().enumerate() {
+        column::read(input, column, presence, &mut living, sites)?;
+    }
+    Ok(())
+}
+
+/// Gives each row room for its cells. The least that a cell takes in a message is one bit (a NULL),
+/// so no more room is given than the rest of the message can fill.
+fn reserve_cells(
+    input: &Reader<'_>,
+    offset: usize,
+    presences: &[Subset<'_>],
+    living: &mut [&mut RowChange],
+) -> Result<()> {
+    let total: usize = presences.iter().map(|presence| presence.count(living.len())).sum();
+    stream::check_room(input, offset, total.div_ceil(8), 1)?;
+    for (index, row) in living.iter_mut().enumerate() {
+        let count = presences.iter().filter(|presence| presence.contains(index)).count();
+        row.cells.reserve_exact(count);
+    }
+    Ok(())
+}
