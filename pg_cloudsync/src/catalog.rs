@@ -234,3 +234,20 @@ pub fn columns(relation: pg_sys::Oid) -> Result<(Vec<KeyColumn>, Vec<DataColumn>
 fn required<T>(value: Option<T>) -> Result<T> {
     value.ok_or_else(|| PgError::internal("cloudsync: the catalog holds NULL where it cannot"))
 }
+
+/// For each column of a table its number and its type's `typlen` and `typbyval`.
+///
+/// # Errors
+/// The catalog cannot be read.
+pub fn layouts(relation: pg_sys::Oid) -> Result<Vec<(i16, i16, bool)>> {
+    let _owner = AsOwner::enter()?;
+    let sql = "SELECT attnum, attlen, attbyval FROM pg_attribute \
+               WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped";
+    Spi::connect(|client| {
+        let mut layouts = Vec::new();
+        for row in client.select(sql, None, &[relation.into()])? {
+            layouts.push((required(row.get(1)?)?, required(row.get(2)?)?, required(row.get(3)?)?));
+        }
+        Ok::<_, PgError>(layouts)
+    })
+}

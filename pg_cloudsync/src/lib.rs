@@ -4,6 +4,8 @@
 //! `error`, `quote` → `ffi` → `settings`, `sites`, `catalog` → `capture` → `api`, `protocol`.
 //! The SQL that declares the functions is written by hand: `sql/postgres/`.
 
+mod api;
+mod capture;
 mod catalog;
 mod error;
 #[allow(unsafe_code)]
@@ -11,6 +13,7 @@ mod ffi;
 mod protocol;
 mod quote;
 mod settings;
+mod setup;
 mod sites;
 
 pgrx::pg_module_magic!();

@@ -68,3 +68,53 @@ CREATE FUNCTION @extschema@.cloudsync_push(request bytea) RETURNS bytea
     VOLATILE STRICT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_push_wrapper';
 CREATE FUNCTION @extschema@.cloudsync_pull(request bytea) RETURNS bytea
     STABLE STRICT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_pull_wrapper';
+
+-- Capture: what the statement triggers of synced tables call.
+CREATE FUNCTION cloudsync.capture() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_capture_wrapper';
+CREATE FUNCTION cloudsync.local_stamp(highest bigint) RETURNS bigint
+    VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_local_stamp_wrapper';
+CREATE FUNCTION cloudsync.insert_delta(stamp bigint) RETURNS bytea
+    IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_insert_delta_wrapper';
+CREATE FUNCTION cloudsync.delete_delta(stamp bigint) RETURNS bytea
+    IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_delete_delta_wrapper';
+CREATE FUNCTION cloudsync.row_delta(columns bytea, stamp bigint, VARIADIC old_new "any") RETURNS bytea
+    IMMUTABLE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_row_delta_wrapper';
+CREATE FUNCTION cloudsync.join_deltas(a bytea, b bytea) RETURNS bytea
+    IMMUTABLE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_join_deltas_wrapper';
+CREATE FUNCTION cloudsync.clock_touch(clock bytea, delta bytea) RETURNS bytea
+    IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_clock_touch_wrapper';
+CREATE FUNCTION cloudsync.clock_is_alive(clock bytea) RETURNS bool
+    IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_clock_is_alive_wrapper';
+CREATE FUNCTION cloudsync.base_clock() RETURNS bytea
+    IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_base_clock_wrapper';
+CREATE FUNCTION cloudsync.pack_rows(rows bigint[]) RETURNS bytea
+    IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_pack_rows_wrapper';
+CREATE FUNCTION cloudsync.clock_json(clock bytea) RETURNS text
+    IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_clock_json_wrapper';
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA cloudsync FROM PUBLIC;
+
+-- Setting tables up. The caller must own the table.
+CREATE FUNCTION @extschema@.cloudsync_init(table_name text, algorithm text DEFAULT 'cls', flags int DEFAULT 0)
+    RETURNS bytea VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_init_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_cleanup(table_name text) RETURNS boolean
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_cleanup_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_enable(table_name text) RETURNS boolean
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_enable_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_disable(table_name text) RETURNS boolean
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_disable_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_is_enabled(table_name text) RETURNS boolean
+    STABLE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_is_enabled_wrapper';
+
+-- Facts.
+CREATE FUNCTION @extschema@.cloudsync_version() RETURNS text
+    IMMUTABLE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_version_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_siteid() RETURNS bytea
+    STABLE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_siteid_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_db_version() RETURNS bigint
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_db_version_wrapper';
+
+REVOKE ALL ON FUNCTION @extschema@.cloudsync_init(text, text, int), @extschema@.cloudsync_cleanup(text),
+    @extschema@.cloudsync_enable(text), @extschema@.cloudsync_disable(text),
+    @extschema@.cloudsync_is_enabled(text), @extschema@.cloudsync_siteid(),
+    @extschema@.cloudsync_db_version() FROM PUBLIC;

@@ -1,0 +1,187 @@
+//! Making a table synced and unsynced: its clocks, its triggers, its entry in the metadata.
+
+mod check;
+pub mod names;
+mod triggers;
+
+use cloudsync_shared::capture::base_clock;
+use cloudsync_shared::schema::Algorithm;
+use pgrx::datum::DatumWithOid;
+use pgrx::{Spi, pg_sys};
+
+use crate::catalog::{self, SyncedTable};
+use crate::error::{PgError, Result, SqlState};
+use crate::ffi::owner::AsOwner;
+use crate::setup::check::Facts;
+
+/// The table's key is a single integer, and the application sees to it that keys are unique.
+const FLAG_INTEGER_KEY: i32 = 1;
+/// Columns may be NOT NULL without a default.
+const FLAG_NOT_NULL: i32 = 2;
+
+/// How a table is to be synced.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    algorithm: Algorithm,
+    flags: i32,
+}
+
+impl Options {
+    /// Reads the arguments of `cloudsync_init`.
+    ///
+    /// # Errors
+    /// There is no such algorithm.
+    pub fn read(algorithm: Option<&str>, flags: Option<i32>) -> Result<Options> {
+        let algorithm = algorithm.map_or(Ok(Algorithm::Cls), Algorithm::from_name)?;
+        Ok(Options { algorithm, flags: flags.unwrap_or(0) })
+    }
+
+    fn allows_integer_key(self) -> bool {
+        self.flags & FLAG_INTEGER_KEY != 0
+    }
+
+    fn allows_not_null(self) -> bool {
+        self.flags & FLAG_NOT_NULL != 0
+    }
+}
+
+/// Makes a table synced. For one that is synced already, renews what belongs to it: triggers of new
+/// partitions, for example.
+///
+/// # Errors
+/// The table cannot be synced, or is synced with another algorithm.
+pub fn init(relation: pg_sys::Oid, options: Options) -> Result<()> {
+    let facts = check::facts(relation)?;
+    check::check(relation, &facts, options)?;
+    let _owner = AsOwner::enter()?;
+    run(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", facts.qualified))?;
+    if let Some(table) = catalog::by_relation(relation)? {
+        if table.algorithm != options.algorithm {
+            let message =
+                format!("table {} is synced with algorithm '{}'", facts.qualified, table.algorithm.name());
+            return Err(PgError::new(SqlState::NOT_IN_STATE, message)
+                .with_hint("Call cloudsync_cleanup() for the table first."));
+        }
+        return triggers::install(&table);
+    }
+    sweep()?;
+    let table = register(relation, &facts, options)?;
+    create_clocks(&table)?;
+    triggers::install(&table)
+}
+
+/// Makes a table unsynced: its clocks are gone for good.
+///
+/// # Errors
+/// It is not synced.
+pub fn cleanup(relation: pg_sys::Oid) -> Result<()> {
+    let table = synced(relation)?;
+    let _owner = AsOwner::enter()?;
+    run(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.qualified))?;
+    triggers::remove(&table)?;
+    forget(table.id)
+}
+
+/// Begins or ceases to capture local writes, for everybody and until told otherwise.
+///
+/// # Errors
+/// The table is not synced.
+pub fn set_enabled(relation: pg_sys::Oid, enabled: bool) -> Result<()> {
+    let table = synced(relation)?;
+    let _owner = AsOwner::enter()?;
+    let args: [DatumWithOid<'_>; 2] = [table.id.into(), enabled.into()];
+    run_with("UPDATE cloudsync.tables SET enabled = $2 WHERE id = $1", &args)?;
+    triggers::set_enabled(&table, enabled)
+}
+
+/// Whether local writes of a table are captured; false if it is not synced or does not exist.
+///
+/// # Errors
+/// The metadata cannot be read.
+pub fn is_enabled(name: &str) -> Result<bool> {
+    let Some(relation) = names::resolve(name)? else { return Ok(false) };
+    Ok(catalog::by_relation(relation)?.is_some_and(|table| table.enabled))
+}
+
+fn synced(relation: pg_sys::Oid) -> Result<SyncedTable> {
+    if let Some(table) = catalog::by_relation(relation)? {
+        return Ok(table);
+    }
+    let name = check::facts(relation)?.qualified;
+    Err(PgError::new(SqlState::NOT_IN_STATE, format!("table {name} is not synced"))
+        .with_hint("Call cloudsync_init() for the table first."))
+}
+
+/// Forgets tables that were dropped.
+fn sweep() -> Result<()> {
+    let sql = "SELECT t.id FROM cloudsync.tables t \
+               WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = t.relation)";
+    let gone = Spi::connect(|client| {
+        let mut gone = Vec::new();
+        for row in client.select(sql, None, &[])? {
+            gone.extend(row.get::<i32>(1)?);
+        }
+        Ok::<_, PgError>(gone)
+    })?;
+    gone.into_iter().try_for_each(forget)
+}
+
+fn forget(id: i32) -> Result<()> {
+    run(&format!("ALTER EXTENSION cloudsync DROP TABLE cloudsync.clock_{id}"))?;
+    run(&format!("DROP TABLE cloudsync.clock_{id}"))?;
+    run_with("DELETE FROM cloudsync.log WHERE table_id = $1", &[id.into()])?;
+    run_with("DELETE FROM cloudsync.tables WHERE id = $1", &[id.into()])
+}
+
+fn register(relation: pg_sys::Oid, facts: &Facts, options: Options) -> Result<SyncedTable> {
+    let sql = "INSERT INTO cloudsync.tables (relation, name, algorithm) VALUES ($1, \
+               CASE WHEN EXISTS (SELECT FROM cloudsync.tables t WHERE t.name = $3) \
+                   THEN $2 || '.' || $3 ELSE $3 END, $4)";
+    let args: [DatumWithOid<'_>; 4] = [
+        relation.into(),
+        facts.schema.as_str().into(),
+        facts.name.as_str().into(),
+        options.algorithm.name().into(),
+    ];
+    run_with(sql, &args)?;
+    catalog::by_relation(relation)?
+        .ok_or_else(|| PgError::internal("cloudsync: a table that was just entered cannot be read"))
+}
+
+/// Makes the clock table and fills it for the rows that are there: set-based, and before its indexes.
+fn create_clocks(table: &SyncedTable) -> Result<()> {
+    let (clock, id) = (&table.clock, table.id);
+    let names: Vec<String> = (0..table.key.len()).map(SyncedTable::clock_key).collect();
+    let columns: Vec<String> = table.key.iter().zip(&names).map(|(key, name)| {
+        let collation = key.collation.as_ref().map(|name| format!(" COLLATE {name}")).unwrap_or_default();
+        format!("{name} {}{collation} NOT NULL", key.type_name)
+    }).collect();
+    let keys: Vec<String> = table.key.iter().map(|key| crate::quote::ident(&key.name)).collect();
+    let list = names.join(", ");
+    run(&format!(
+        "CREATE TABLE {clock} (row_id bigint GENERATED ALWAYS AS IDENTITY, {}, clock bytea NOT NULL)",
+        columns.join(", ")
+    ))?;
+    run(&format!("REVOKE ALL ON TABLE {clock} FROM PUBLIC"))?;
+    run(&format!("ALTER EXTENSION cloudsync ADD TABLE {clock}"))?;
+    let base: String = base_clock().to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    run(&format!(
+        "INSERT INTO {clock} ({list}, clock) SELECT {}, '\\x{base}'::bytea FROM {}",
+        keys.join(", "),
+        table.qualified
+    ))?;
+    run(&format!("ALTER TABLE {clock} ADD PRIMARY KEY (row_id), ADD UNIQUE ({list})"))?;
+    run(&format!(
+        "INSERT INTO cloudsync.log (xid, table_id, site, rows) \
+         SELECT pg_current_xact_id(), {id}, 0, cloudsync.pack_rows(array_agg(row_id)) FROM {clock} \
+         HAVING count(*) > 0"
+    ))
+}
+
+fn run(sql: &str) -> Result<()> {
+    run_with(sql, &[])
+}
+
+fn run_with(sql: &str, args: &[DatumWithOid<'_>]) -> Result<()> {
+    Ok(Spi::connect_mut(|client| client.update(sql, None, args).map(|_| ()))?)
+}
