@@ -149,14 +149,14 @@ fn read_entries(mode: Mode, names: Option<&[String]>) -> Result<Vec<Entry>, PgEr
         None => query(mode, &format!("{ENTRIES} ORDER BY id"), Vec::new(), read),
         Some(names) => {
             let names = names.iter().map(|name| Some(name.clone())).collect();
-            let sql = format!("{ENTRIES} AND name OPERATOR(pg_catalog.=) ANY ($1) ORDER BY id");
+            let sql = format!("{ENTRIES} WHERE name OPERATOR(pg_catalog.=) ANY ($1) ORDER BY id");
             query(mode, &sql, vec![Arg::Texts(names)], read)
         }
     }
 }
 
 const ENTRIES: &str = "SELECT CAST(id AS pg_catalog.int8), CAST(relation AS pg_catalog.int8), name, algorithm \
-    FROM cloudsync.tables WHERE enabled";
+    FROM cloudsync.tables";
 
 struct Attribute {
     oid: i64,
