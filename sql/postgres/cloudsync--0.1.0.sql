@@ -63,11 +63,16 @@ CREATE INDEX log_xid ON cloudsync.log (xid);
 REVOKE ALL ON ALL TABLES IN SCHEMA cloudsync FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA cloudsync FROM PUBLIC;
 
--- The protocol. Both run as the caller, under the caller's row-level security.
+-- The protocol. Both run as the caller, under the caller's row-level security. The settings fix the
+-- text form of values; the search path stays the caller's, whose triggers run inside.
 CREATE FUNCTION @extschema@.cloudsync_push(request bytea) RETURNS bytea
-    VOLATILE STRICT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_push_wrapper';
+    VOLATILE STRICT PARALLEL UNSAFE
+    SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_push_wrapper';
 CREATE FUNCTION @extschema@.cloudsync_pull(request bytea) RETURNS bytea
-    STABLE STRICT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_pull_wrapper';
+    STABLE STRICT PARALLEL UNSAFE
+    SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_pull_wrapper';
 
 -- Capture: what the statement triggers of synced tables call.
 CREATE FUNCTION cloudsync.capture() RETURNS trigger
