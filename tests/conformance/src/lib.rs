@@ -6,6 +6,7 @@
 
 pub mod device;
 pub mod random;
+pub mod rls;
 pub mod server;
 
 /// The value of a variable that the tests cannot run without.

@@ -1,0 +1,45 @@
+//! Row-level security is the sync rule: random policies, users and histories on a real server, each
+//! sync compared with `SELECT`, each message searched for what is hidden.
+//!
+//! `CLOUDSYNC_RLS_SEEDS` sets how many stories are told, `CLOUDSYNC_RLS_SEED` tells one.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use cloudsync_conformance::rls::story;
+
+const SEEDS: u64 = 60;
+const THREADS: usize = 2;
+/// Enough to see whether failures have one cause.
+const FAILURES_SHOWN: usize = 4;
+
+#[test]
+fn a_device_holds_what_select_shows_and_hears_of_nothing_else() {
+    let number = |variable| std::env::var(variable).ok().and_then(|text| text.parse::<u64>().ok());
+    let (first, end) = match number("CLOUDSYNC_RLS_SEED") {
+        Some(seed) => (seed, seed + 1),
+        None => (0, number("CLOUDSYNC_RLS_SEEDS").unwrap_or(SEEDS)),
+    };
+    let (next, stop) = (AtomicU64::new(first), AtomicBool::new(false));
+    let failures = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= end || stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    if let Err(story) = story::run(seed) {
+                        let mut failures = failures.lock().expect("no panic before");
+                        failures.push(story);
+                        stop.fetch_or(failures.len() >= FAILURES_SHOWN, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().expect("no panic before");
+    assert!(failures.is_empty(), "{} stories failed\n\n{}", failures.len(), failures.join("\n\n"));
+}
