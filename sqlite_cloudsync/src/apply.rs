@@ -26,12 +26,24 @@ pub fn merge(conn: &Connection, batch: &mut ChangeBatch, origin: Origin) -> Resu
     if !system::exists(conn)? {
         return Err(Error::state("no table of this database is synced: call cloudsync_init first"));
     }
+    in_transaction(conn, || {
+        let mut store = SqliteStore::open(conn, origin)?;
+        merge_batch(&mut store, batch, present(conn)?)
+    })
+}
+
+/// Runs `work` as one step that holds the write lock, after local writes were folded, and without
+/// constraints between tables: a parent may come later, or never, and the cascades of other replicas
+/// come as changes of their own.
+///
+/// # Errors
+/// Another connection is writing, or whatever `work` answers; nothing has changed then.
+pub fn in_transaction<T>(conn: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
     with_relaxed_foreign_keys(conn, || {
         in_savepoint(conn, || {
             system::lock(conn)?;
             fold(conn)?;
-            let mut store = SqliteStore::open(conn, origin)?;
-            merge_batch(&mut store, batch, present(conn)?)
+            work()
         })
     })
 }

@@ -15,6 +15,15 @@ pub enum Error {
     State(String),
     /// A file cannot be read or written.
     File(String),
+    /// The server cannot be reached, or does not speak as it should.
+    Network(String),
+    /// The server refused a call as a whole.
+    Server {
+        /// Its SQLSTATE.
+        sqlstate: String,
+        /// Its message.
+        message: String,
+    },
 }
 
 /// The extension's result.
@@ -29,6 +38,31 @@ impl Error {
     /// A table that is not synced.
     pub fn not_synced(table: &str) -> Error {
         Error::State(format!("table {table} is not synced: call cloudsync_init('{table}') first"))
+    }
+
+    /// A failure of the way to the server.
+    pub fn network(message: impl Into<String>) -> Error {
+        Error::Network(message.into())
+    }
+
+    /// A refusal by the server, with its SQLSTATE.
+    pub fn server(sqlstate: &str, message: impl Into<String>) -> Error {
+        Error::Server { sqlstate: sqlstate.to_owned(), message: message.into() }
+    }
+
+    /// Whether the same call may succeed later: the network, a lock, a deadlock, a timeout.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Error::Network(_) => true,
+            // Serialization failure, deadlock, lock not available, query cancelled; the server shuts
+            // down or is out of resources.
+            Error::Server { sqlstate, .. } => {
+                matches!(sqlstate.as_str(), "40001" | "40P01" | "55P03" | "57014" | "57P01" | "57P03")
+                    || sqlstate.starts_with("53")
+                    || sqlstate.starts_with("08")
+            }
+            _ => self.is_busy(),
+        }
     }
 
     /// Whether another connection holds the lock: the same call may succeed later.
@@ -48,7 +82,8 @@ impl fmt::Display for Error {
         match self {
             Error::Core(error) => error.fmt(f),
             Error::Sqlite(error) => error.fmt(f),
-            Error::State(message) | Error::File(message) => f.write_str(message),
+            Error::State(message) | Error::File(message) | Error::Network(message) => f.write_str(message),
+            Error::Server { sqlstate, message } => write!(f, "the server refused ({sqlstate}): {message}"),
         }
     }
 }

@@ -76,6 +76,18 @@ pub fn is_applying(conn: &Connection) -> Result<bool> {
     Ok(statement.query_row([], |row| row.get(0))?)
 }
 
+/// Runs `work` without its writes being captured as local ones. Inside the caller's transaction.
+///
+/// # Errors
+/// Whatever `work` answers.
+pub fn while_applying<T>(conn: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let mut begin = conn.prepare_cached("INSERT INTO main.cloudsync_guard(applying) VALUES(1) ON CONFLICT DO NOTHING")?;
+    begin.execute([])?;
+    let done = work()?;
+    conn.prepare_cached("DELETE FROM main.cloudsync_guard")?.execute([])?;
+    Ok(done)
+}
+
 fn any_pending(conn: &Connection) -> Result<bool> {
     for table in system::tables(conn)? {
         if is_pending(conn, &table)? {
@@ -245,7 +257,7 @@ impl TableFold<'_> {
             self.highest = self.highest.max(version);
             let unsent = match write {
                 LocalWrite::Update(_) => i64::try_from(version.0).unwrap_or(i64::MAX),
-                LocalWrite::Insert | LocalWrite::Delete => UNSENT_WHOLE,
+                LocalWrite::Insert | LocalWrite::InsertLate(_) | LocalWrite::Delete => UNSENT_WHOLE,
             };
             row.unsent = Some(row.unsent.map_or(unsent, |before| before.min(unsent)));
             row.clock = Some(after);

@@ -9,7 +9,7 @@ use crate::catalog::{self, TableInfo};
 use crate::error::{Error, Result};
 use crate::savepoint::in_savepoint;
 use crate::table::{Table, clock_table, journal_table};
-use crate::{quote, system, trigger};
+use crate::{apply, fold, quote, system, trigger};
 
 /// Flag of `cloudsync_init`: accept a key of one INTEGER PRIMARY KEY column.
 pub const ALLOW_INTEGER_KEY: i64 = 1;
@@ -220,6 +220,28 @@ fn cleanup_one(conn: &Connection, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Empties every synced table without telling anybody, and starts over as a new site: what a device
+/// does when its user logs out. What is unsent is lost.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn logout(conn: &Connection) -> Result<()> {
+    apply::in_transaction(conn, || {
+        let tables = system::tables(conn)?;
+        for synced in &tables {
+            let delete = format!("DELETE FROM {}", quote::main(&synced.name));
+            fold::while_applying(conn, || Ok(conn.execute(&delete, [])?))?;
+        }
+        for synced in &tables {
+            cleanup_one(conn, &synced.name)?;
+        }
+        for synced in &tables {
+            init_one(conn, &synced.name, synced.algorithm, ALLOW_INTEGER_KEY | ALLOW_NOT_NULL)?;
+        }
+        system::remember_schema(conn)
+    })
+}
+
 /// Turns the capture of local writes on or off, for all connections and until changed again.
 ///
 /// # Errors
@@ -230,7 +252,7 @@ pub fn set_enabled(conn: &Connection, name: &str, enabled: bool) -> Result<()> {
         if table.synced.enabled == enabled {
             return Ok(());
         }
-        crate::fold::fold(conn)?;
+        fold::fold(conn)?;
         // Rows written in the meantime have no clock: they are told as rows that stood there before.
         let sql = format!(
             "UPDATE main.cloudsync_tables SET enabled = ?2, base = base OR (?2 AND EXISTS(SELECT 1 FROM {})) WHERE id = ?1",
@@ -249,7 +271,7 @@ pub fn set_enabled(conn: &Connection, name: &str, enabled: bool) -> Result<()> {
 pub fn begin_alter(conn: &Connection, name: &str) -> Result<()> {
     in_savepoint(conn, || {
         let synced = system::require_table(conn, name)?;
-        crate::fold::fold(conn)?;
+        fold::fold(conn)?;
         trigger::drop_all(conn, &synced.name)?;
         // Nobody is to bring the triggers back before `commit_alter`.
         system::remember_schema(conn)
@@ -263,7 +285,7 @@ pub fn begin_alter(conn: &Connection, name: &str) -> Result<()> {
 pub fn commit_alter(conn: &Connection, name: &str) -> Result<()> {
     in_savepoint(conn, || {
         Table::require(conn, name)?;
-        crate::fold::fold(conn)?;
+        fold::fold(conn)?;
         refresh(conn)
     })
 }

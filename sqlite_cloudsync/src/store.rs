@@ -13,6 +13,7 @@ use cloudsync_shared::schema::TableSchema;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use crate::error::{Error, Result};
+use crate::fold;
 use crate::row_write::{RowWriter, Written};
 use crate::savepoint::in_savepoint;
 use crate::system;
@@ -191,10 +192,7 @@ impl Store for SqliteStore<'_> {
         let table = self.require(&plan.schema.name)?;
         let conn = self.conn;
         in_savepoint(conn, || {
-            conn.execute("INSERT INTO main.cloudsync_guard(applying) VALUES(1) ON CONFLICT DO NOTHING", [])?;
-            let outcomes = self.apply_rows(plan, &table)?;
-            conn.execute("DELETE FROM main.cloudsync_guard", [])?;
-            Ok(outcomes)
+            fold::while_applying(conn, || self.apply_rows(plan, &table))
         })
     }
 

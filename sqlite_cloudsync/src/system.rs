@@ -7,6 +7,7 @@ use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{Error, Result};
+use crate::rejections;
 
 /// What every database with synced tables has.
 const SYSTEM_TABLES: &str = "
@@ -16,7 +17,7 @@ CREATE TABLE IF NOT EXISTS main.cloudsync_site_id(id INTEGER PRIMARY KEY, site_i
 CREATE TABLE IF NOT EXISTS main.cloudsync_tables(
   id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, algorithm TEXT NOT NULL,
   enabled INTEGER NOT NULL DEFAULT 1, base INTEGER NOT NULL DEFAULT 0,
-  base_sent BLOB, base_done INTEGER NOT NULL DEFAULT 0);
+  base_done INTEGER NOT NULL DEFAULT 0, pulled INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS main.cloudsync_columns(
   table_id INTEGER NOT NULL, name TEXT NOT NULL, id INTEGER NOT NULL,
   PRIMARY KEY(table_id, name)) WITHOUT ROWID;
@@ -27,13 +28,14 @@ CREATE TABLE IF NOT EXISTS main.cloudsync_guard(applying INTEGER PRIMARY KEY);
 ";
 
 /// The tables of [`SYSTEM_TABLES`], for their removal.
-const SYSTEM_TABLE_NAMES: [&str; 6] = [
+const SYSTEM_TABLE_NAMES: [&str; 7] = [
     "cloudsync_settings",
     "cloudsync_site_id",
     "cloudsync_tables",
     "cloudsync_columns",
     "cloudsync_table_settings",
     "cloudsync_guard",
+    "cloudsync_rejections",
 ];
 
 /// Setting: the release that created the tables.
@@ -77,6 +79,7 @@ pub fn create(conn: &Connection) -> Result<()> {
         return Ok(());
     }
     conn.execute_batch(SYSTEM_TABLES)?;
+    conn.execute_batch(rejections::CREATE)?;
     set_setting(conn, VERSION, &SqlValue::Text(crate::VERSION.to_owned()))?;
     set_setting(conn, HIGHEST, &SqlValue::Integer(0))?;
     let site = uuid::Uuid::now_v7().into_bytes();
@@ -120,6 +123,27 @@ pub fn set_setting(conn: &Connection, key: &str, value: &SqlValue) -> Result<()>
                ON CONFLICT(key) DO UPDATE SET value = excluded.value";
     conn.prepare_cached(sql)?.execute(params![key, value])?;
     Ok(())
+}
+
+/// Reads a setting that is text.
+///
+/// # Errors
+/// The database cannot be read.
+pub fn get_text(conn: &Connection, key: &str) -> Result<Option<String>> {
+    Ok(match setting(conn, key)? {
+        Some(SqlValue::Text(text)) => Some(text),
+        Some(SqlValue::Integer(number)) => Some(number.to_string()),
+        _ => None,
+    })
+}
+
+/// Writes a setting that is text; `None` removes it.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn set_text(conn: &Connection, key: &str, value: Option<&str>) -> Result<()> {
+    let value = value.map_or(SqlValue::Null, |text| SqlValue::Text(text.to_owned()));
+    set_setting(conn, key, &value)
 }
 
 /// The highest version seen anywhere.
