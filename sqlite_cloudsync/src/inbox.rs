@@ -9,47 +9,13 @@ use cloudsync_shared::port::RowOutcome;
 use roaring::RoaringTreemap;
 use rusqlite::{Connection, params, params_from_iter};
 
+use crate::apply;
 use crate::error::{Error, Result};
 use crate::fold;
-use crate::savepoint::in_savepoint;
 use crate::sending::born_since;
 use crate::store::{Origin, SqliteStore};
-use crate::system;
 use crate::table::Table;
-use crate::time;
 use crate::value::Bound;
-
-/// Foreign keys are not enforced while the server's rows are written: a parent may come in a later
-/// page, or be hidden from this user, and the server's own cascades come as rows of their own.
-/// Restored when dropped.
-pub struct ForeignKeysOff<'a> {
-    conn: &'a Connection,
-    was_on: bool,
-}
-
-impl<'a> ForeignKeysOff<'a> {
-    /// Turns them off. Must be called outside a transaction, where SQLite heeds it.
-    ///
-    /// # Errors
-    /// A transaction is open.
-    pub fn new(conn: &'a Connection) -> Result<ForeignKeysOff<'a>> {
-        if !conn.is_autocommit() {
-            return Err(Error::state("a sync cannot run inside a transaction: COMMIT first"));
-        }
-        let was_on: bool = conn.query_row("PRAGMA foreign_keys", [], |row| row.get(0))?;
-        conn.execute_batch("PRAGMA foreign_keys = OFF")?;
-        Ok(ForeignKeysOff { conn, was_on })
-    }
-}
-
-impl Drop for ForeignKeysOff<'_> {
-    fn drop(&mut self) {
-        if self.was_on {
-            // Nothing can be done about an error here, and the pragma gives none.
-            let _ = self.conn.execute_batch("PRAGMA foreign_keys = ON");
-        }
-    }
-}
 
 /// What a page changed.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -86,10 +52,7 @@ pub fn apply_page(
     server_time: Millis,
     then: impl FnOnce(&Connection) -> Result<()>,
 ) -> Result<Received> {
-    let _foreign_keys = ForeignKeysOff::new(conn)?;
-    in_savepoint(conn, || {
-        system::lock(conn)?;
-        fold::fold(conn)?;
+    apply::in_transaction(conn, || {
         let mut store = SqliteStore::open(conn, Origin::Server)?;
         let received = merge_server_rows(&mut store, &mut changes, server_time)?;
         then(conn)?;
@@ -111,7 +74,7 @@ pub fn merge_server_rows(
         return Ok(received);
     }
     // The server has checked versions against its own clock; this device's may be wrong.
-    let now = time::now().max(server_time);
+    let now = apply::now().max(server_time);
     let outcomes = merge_batch(store, changes, Present { now, max_drift: DEFAULT_MAX_DRIFT })?;
     for (table, outcome) in changes.tables.iter().zip(outcomes) {
         let TableOutcome::Rows(rows) = outcome else { continue };
@@ -155,10 +118,7 @@ pub fn held(conn: &Connection) -> Result<Vec<(String, RoaringTreemap)>> {
 /// # Errors
 /// The database is busy or failed; nothing is removed then.
 pub fn remove_gone(conn: &Connection, gone: &[(String, RoaringTreemap)]) -> Result<Received> {
-    let _foreign_keys = ForeignKeysOff::new(conn)?;
-    in_savepoint(conn, || {
-        system::lock(conn)?;
-        fold::fold(conn)?;
+    apply::in_transaction(conn, || {
         let mut received = Received::default();
         let tables = Table::all(conn)?;
         for (name, ids) in gone {
@@ -200,9 +160,7 @@ fn keys_of(conn: &Connection, table: &Table, ids: &RoaringTreemap) -> Result<Vec
 /// # Errors
 /// The database is busy or failed.
 pub fn forget_server(conn: &Connection) -> Result<()> {
-    in_savepoint(conn, || {
-        system::lock(conn)?;
-        fold::fold(conn)?;
+    apply::in_transaction(conn, || {
         for table in Table::all(conn)? {
             let sql = format!("UPDATE {} SET row_id = NULL, unsent = ?1", table.clocks());
             conn.execute(&sql, params![fold::UNSENT_WHOLE])?;

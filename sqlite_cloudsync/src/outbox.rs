@@ -12,9 +12,10 @@ use cloudsync_shared::key::Key;
 use cloudsync_shared::message::{PushReply, RowResult};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::apply;
 use crate::error::{Error, Result};
 use crate::fold;
-use crate::inbox::{self, ForeignKeysOff};
+use crate::inbox;
 use crate::rejections::{self, Rejection};
 use crate::savepoint::in_savepoint;
 use crate::sending::{BaseScan, RowReader, stored_length, value_bytes};
@@ -255,10 +256,7 @@ pub fn acknowledge(
     mut reply: PushReply,
     last_pass: bool,
 ) -> Result<Acknowledged> {
-    let _foreign_keys = ForeignKeysOff::new(conn)?;
-    in_savepoint(conn, || {
-        system::lock(conn)?;
-        fold::fold(conn)?;
+    apply::in_transaction(conn, || {
         settle(conn, parcel, &mut reply, last_pass)
     })
 }

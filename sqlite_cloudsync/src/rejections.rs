@@ -6,9 +6,9 @@ use cloudsync_shared::value::Value;
 use rusqlite::{Connection, params};
 use serde_json::json;
 
+use crate::apply;
 use crate::error::Result;
 use crate::table::Table;
-use crate::time;
 
 /// Creates the table. The application reads it and deletes from it as it likes.
 pub const CREATE: &str = "CREATE TABLE IF NOT EXISTS main.cloudsync_rejections (
@@ -62,7 +62,7 @@ pub fn record(conn: &Connection, rejection: &Rejection<'_>) -> Result<()> {
         serde_json::Value::Object(values).to_string(),
         refusal.sqlstate,
         refusal.message,
-        time::now().0 as i64
+        apply::now().0 as i64
     ])?;
     Ok(())
 }

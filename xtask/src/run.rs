@@ -10,7 +10,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::paths;
 
-/// Lines of a failed program's messages that are worth repeating.
+/// Lines of a failed program's messages that are worth repeating: a panic begins with its reason,
+/// a log ends with it.
+const HEAD_LINES: usize = 6;
 const TAIL_LINES: usize = 30;
 
 /// A command that runs in the repository.
@@ -75,11 +77,19 @@ pub fn tail(text: &str) -> String {
     lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
 }
 
+fn ends(text: &str) -> String {
+    let lines: Vec<&str> = text.trim().lines().collect();
+    if lines.len() <= HEAD_LINES + TAIL_LINES {
+        return lines.join("\n");
+    }
+    format!("{}\n...\n{}", lines[..HEAD_LINES].join("\n"), tail(text))
+}
+
 fn text(shown: &str, output: Output) -> Result<String> {
     if output.status.success() {
         return String::from_utf8(output.stdout).with_context(|| format!("`{shown}` printed no UTF-8"));
     }
-    let said = [output.stdout, output.stderr].map(|bytes| tail(&String::from_utf8_lossy(&bytes)));
+    let said = [output.stdout, output.stderr].map(|bytes| ends(&String::from_utf8_lossy(&bytes)));
     bail!("`{shown}` failed ({}):\n{}", output.status, said.join("\n").trim());
 }
 

@@ -17,7 +17,7 @@ use crate::network::transport::Transport;
 use crate::outbox::{self, Pass};
 use crate::savepoint::in_savepoint;
 use crate::table::Table;
-use crate::{system, time};
+use crate::{apply, system};
 
 /// What sending came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl<'a> Session<'a> {
         let Some(site) = system::site_id(conn)? else {
             return Err(Error::state("no table is synced yet: SELECT cloudsync_init('your_table')"));
         };
-        Ok(Session { conn, transport, callback, site, server_time: time::now() })
+        Ok(Session { conn, transport, callback, site, server_time: apply::now() })
     }
 
     /// Sends everything unsent: a pass over all of it, and one more over what was refused, as a refusal
@@ -249,7 +249,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// The database is busy or failed.
     pub fn finish(&mut self) -> Result<()> {
-        let now = time::now();
+        let now = apply::now();
         state::set_last_sync(self.conn, now.0, self.server_time.0 as i64 - now.0 as i64)?;
         progress::finish(self.conn)
     }

@@ -117,7 +117,8 @@ fn one_as_json(measured: &Measured) -> Value {
 
 /// The line that says why: both shells mark it, among others that repeat the statement.
 fn reason(message: &str) -> String {
-    let marked = message.lines().find(|line| line.contains("ERROR:") || line.contains("Error:"));
+    let marks = ["ERROR:", "Error:", "panicked at"];
+    let marked = message.lines().find(|line| marks.iter().any(|mark| line.contains(mark)));
     let line = marked.or(message.lines().next()).unwrap_or_default();
     line.replace('|', "/")
 }
