@@ -19,6 +19,7 @@ pub mod read;
 pub mod refusal;
 mod row_write;
 pub mod savepoint;
+pub mod sent;
 pub mod store;
 pub mod system;
 pub mod table;
