@@ -180,14 +180,14 @@ impl Cursor<'_> {
             None => life,
         };
         Some(match column {
-            TBL => context.set_result(table.table.as_str()),
-            PK => context.set_result(row.key.0.as_slice()),
-            2 => context.set_result(name),
-            3 => context.set_result(Bound(cell.map_or(&Value::Null, |cell| &cell.value))),
-            4 | DB_VERSION => context.set_result(i64::try_from(stamp.version.0).unwrap_or(i64::MAX)),
-            SITE_ID => context.set_result(stamp.site.0.as_slice()),
-            7 => context.set_result(row.length.0),
-            _ => context.set_result(line.seq),
+            TBL => context.set_result(&table.table),
+            PK => context.set_result(&row.key.0),
+            2 => context.set_result(&name),
+            3 => context.set_result(&Bound(cell.map_or(&Value::Null, |cell| &cell.value))),
+            4 | DB_VERSION => context.set_result(&i64::try_from(stamp.version.0).unwrap_or(i64::MAX)),
+            SITE_ID => context.set_result(&stamp.site.0.as_slice()),
+            7 => context.set_result(&row.length.0),
+            _ => context.set_result(&line.seq),
         })
     }
 }

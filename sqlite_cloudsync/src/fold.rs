@@ -15,18 +15,16 @@ use rusqlite::{Connection, OptionalExtension, Row, Statement, params, params_fro
 
 use crate::error::Result;
 use crate::savepoint::in_savepoint;
+use crate::sent::{BULK_ROWS, UNSENT_BULK, UNSENT_WHOLE};
 use crate::system::{self, SyncedTable};
 use crate::table::{MASK_BITS, Table, journal_table};
 use crate::trigger::{OP_DELETE, OP_HINT, OP_INSERT};
 use crate::value::Bound;
-use crate::{init, quote};
+use crate::{init, quote, sent};
 
 /// How many journal entries are folded at a time: enough to write clocks in runs of neighbouring
 /// keys, few enough that the pages of folded entries are reused for the clocks of the next ones.
 const FOLD_BATCH: usize = 10_000;
-
-/// `unsent` of a row that has to be sent as a whole.
-pub const UNSENT_WHOLE: i64 = 0;
 
 /// What a fold did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -242,6 +240,10 @@ impl TableFold<'_> {
     fn touch(&mut self, batch: &mut Batch) -> Result<()> {
         let sql = format!("SELECT 1 FROM {} WHERE {}", self.table.rows(), self.table.info.key_condition());
         let mut exists = self.conn.prepare_cached(&sql)?;
+        let bulk = batch.rows.len() >= BULK_ROWS;
+        if bulk {
+            sent::expect_bulk(self.conn, self.table.synced.id)?;
+        }
         for (index, at, noted) in &batch.entries {
             let Some(row) = batch.rows.get_mut(*index) else { continue };
             let write = match noted {
@@ -257,6 +259,7 @@ impl TableFold<'_> {
             self.highest = self.highest.max(version);
             let unsent = match write {
                 LocalWrite::Update(_) => i64::try_from(version.0).unwrap_or(i64::MAX),
+                LocalWrite::Insert | LocalWrite::InsertLate(_) | LocalWrite::Delete if bulk => UNSENT_BULK,
                 LocalWrite::Insert | LocalWrite::InsertLate(_) | LocalWrite::Delete => UNSENT_WHOLE,
             };
             row.unsent = Some(row.unsent.map_or(unsent, |before| before.min(unsent)));

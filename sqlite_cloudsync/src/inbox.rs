@@ -13,6 +13,7 @@ use crate::apply;
 use crate::error::{Error, Result};
 use crate::fold;
 use crate::sending::born_since;
+use crate::sent::UNSENT_BULK;
 use crate::store::{Origin, SqliteStore};
 use crate::table::Table;
 use crate::value::Bound;
@@ -163,9 +164,9 @@ pub fn forget_server(conn: &Connection) -> Result<()> {
     apply::in_transaction(conn, || {
         for table in Table::all(conn)? {
             let sql = format!("UPDATE {} SET row_id = NULL, unsent = ?1", table.clocks());
-            conn.execute(&sql, params![fold::UNSENT_WHOLE])?;
+            conn.execute(&sql, params![UNSENT_BULK])?;
         }
-        conn.execute("UPDATE main.cloudsync_tables SET base_done = 0, pulled = 0", [])?;
+        conn.execute("UPDATE main.cloudsync_tables SET base_done = 0, bulk_unsent = 1, pulled = 0", [])?;
         Ok(())
     })
 }

@@ -174,7 +174,7 @@ fn create_tables(conn: &Connection, table: &Table) -> Result<()> {
     conn.execute_batch(&format!(
         "CREATE TABLE {}(seq INTEGER PRIMARY KEY, op INTEGER NOT NULL, at INTEGER NOT NULL{keys}{masks});
          CREATE TABLE {}(key BLOB NOT NULL PRIMARY KEY, clock BLOB NOT NULL, row_id INTEGER, unsent INTEGER) WITHOUT ROWID;
-         CREATE INDEX {} ON {}(unsent) WHERE unsent IS NOT NULL;",
+         CREATE INDEX {} ON {}(unsent) WHERE unsent > 0;",
         table.journal(),
         table.clocks(),
         quote::main(&format!("{clocks}_unsent")),

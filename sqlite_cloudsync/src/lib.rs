@@ -25,6 +25,7 @@ pub mod rejections;
 mod row_write;
 pub mod savepoint;
 mod sending;
+pub mod sent;
 pub mod store;
 pub mod system;
 pub mod table;

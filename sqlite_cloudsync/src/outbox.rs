@@ -19,6 +19,7 @@ use crate::inbox;
 use crate::rejections::{self, Rejection};
 use crate::savepoint::in_savepoint;
 use crate::sending::{BaseScan, RowReader, stored_length, value_bytes};
+use crate::sent::{self, UNSENT_BULK};
 use crate::store::{Origin, SqliteStore};
 use crate::system;
 use crate::table::Table;
@@ -35,6 +36,17 @@ enum Phase {
     Deleted,
 }
 
+/// The rows of a table are looked at in three walks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Walk {
+    /// Rows that the index of unsent rows lists, in the order of their first unsent version.
+    Indexed,
+    /// Rows of bulk writes, which no index lists, in key order.
+    Bulk,
+    /// Rows that stood in the table before it was synced and have no clock, in key order.
+    Base,
+}
+
 /// Where in the unsent rows a pass stands. A pass looks at every row once, so that a refused one
 /// cannot hold up the rest.
 #[derive(Clone, Debug)]
@@ -42,23 +54,34 @@ pub struct Pass {
     phase: Phase,
     /// How many tables of the phase are done.
     table: usize,
-    /// The last unsent row looked at in the table in hand.
+    walk: Walk,
+    /// The last row looked at in this walk: its `unsent`, and its key.
     after: Option<(i64, Vec<u8>)>,
-    /// Rows that stood in the table before it was synced come after those with a clock.
-    in_base: bool,
     done: bool,
 }
 
+impl Default for Pass {
+    fn default() -> Pass {
+        Pass::of(Phase::Written)
+    }
+}
+
 impl Pass {
-    /// A new pass.
-    pub fn new() -> Pass {
-        Pass { phase: Phase::Written, table: 0, after: None, in_base: false, done: false }
+    fn of(phase: Phase) -> Pass {
+        Pass { phase, table: 0, walk: Walk::Indexed, after: None, done: false }
     }
 
     fn next_table(&mut self) {
-        self.table += 1;
+        *self = Pass { table: self.table + 1, ..Pass::of(self.phase) };
+    }
+
+    fn next_walk(&mut self) {
         self.after = None;
-        self.in_base = false;
+        match (self.walk, self.phase) {
+            (Walk::Indexed, _) => self.walk = Walk::Bulk,
+            (Walk::Bulk, Phase::Written) => self.walk = Walk::Base,
+            (Walk::Bulk, Phase::Deleted) | (Walk::Base, _) => self.next_table(),
+        }
     }
 }
 
@@ -105,7 +128,7 @@ fn fill(conn: &Connection, pass: &mut Pass, max_bytes: usize) -> Result<Option<P
         match at.and_then(|at| tables.get(at)) {
             Some(table) => take_table(conn, table, pass, &mut room, &mut parcel)?,
             None if pass.phase == Phase::Written => {
-                *pass = Pass { phase: Phase::Deleted, ..Pass::new() };
+                *pass = Pass::of(Phase::Deleted);
             }
             None => pass.done = true,
         }
@@ -144,13 +167,15 @@ fn take_table(
         rows: Vec::new(),
     };
     let mut receipts = Vec::new();
-    if !pass.in_base {
-        take_unsent(conn, table, pass, room, &mut changes, &mut receipts)?;
-    }
-    if pass.in_base && pass.phase == Phase::Written && !room.is_full() {
-        take_base(conn, table, pass, room, &mut changes, &mut receipts)?;
-    } else if pass.in_base && pass.phase == Phase::Deleted {
-        pass.next_table();
+    let this = pass.table;
+    while pass.table == this && !room.is_full() {
+        let at_end = match pass.walk {
+            Walk::Indexed | Walk::Bulk => take_unsent(conn, table, pass, room, &mut changes, &mut receipts)?,
+            Walk::Base => take_base(conn, table, pass, room, &mut changes, &mut receipts)?,
+        };
+        if at_end {
+            pass.next_walk();
+        }
     }
     if !changes.rows.is_empty() {
         parcel.changes.tables.push(changes);
@@ -159,7 +184,7 @@ fn take_table(
     Ok(())
 }
 
-/// Rows with a clock, in the order of their first unsent version.
+/// Rows with a clock. Answers whether the walk is at its end.
 fn take_unsent(
     conn: &Connection,
     table: &Table,
@@ -167,18 +192,20 @@ fn take_unsent(
     room: &mut Room,
     changes: &mut TableChanges,
     receipts: &mut Vec<Receipt>,
-) -> Result<()> {
-    let clocks = table.clocks();
-    let mut query = conn.prepare_cached(&format!(
-        "SELECT key, clock, row_id, unsent FROM {clocks} \
-         WHERE unsent IS NOT NULL AND (unsent, key) > (?1, ?2) ORDER BY unsent, key"
-    ))?;
-    let (unsent, key) = pass.after.clone().unwrap_or((i64::MIN, Vec::new()));
+) -> Result<bool> {
+    let condition = match pass.walk {
+        Walk::Indexed => "unsent > 0 AND (unsent, key) > (?1, ?2) ORDER BY unsent, key".to_owned(),
+        _ if !table.synced.bulk_unsent => return Ok(true),
+        _ => format!("unsent = {UNSENT_BULK} AND key > ?2 AND ?1 <= ?1 ORDER BY key"),
+    };
+    let sql = format!("SELECT key, clock, row_id, unsent FROM {} WHERE {condition}", table.clocks());
+    let mut query = conn.prepare_cached(&sql)?;
+    let (unsent, key) = pass.after.clone().unwrap_or((0, Vec::new()));
     let mut reader = RowReader::new(conn, table)?;
     let mut rows = query.query(params![unsent, key])?;
     while let Some(row) = rows.next()? {
         if room.is_full() {
-            return Ok(());
+            return Ok(false);
         }
         let (key, clock): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?);
         let (row_id, unsent): (Option<i64>, i64) = (row.get(2)?, row.get(3)?);
@@ -189,16 +216,16 @@ fn take_unsent(
         if phase != pass.phase {
             continue;
         }
-        change.row_id = row_id.map(|id| RowId(id as u64));
+        change.row_id = row_id.map(|id| RowId(id.unsigned_abs()));
         room.fill(&change);
         changes.rows.push(change);
         receipts.push(Receipt { key, clock: Some(clock) });
     }
-    pass.in_base = true;
-    Ok(())
+    Ok(true)
 }
 
-/// Rows that stood in the table before it was synced, in key order, until they have all been sent.
+/// Rows that stood in the table before it was synced, until they have all been sent. Answers whether
+/// the walk is at its end.
 fn take_base(
     conn: &Connection,
     table: &Table,
@@ -206,32 +233,24 @@ fn take_base(
     room: &mut Room,
     changes: &mut TableChanges,
     receipts: &mut Vec<Receipt>,
-) -> Result<()> {
+) -> Result<bool> {
     if !has_base_unsent(conn, table)? {
-        pass.next_table();
-        return Ok(());
+        return Ok(true);
     }
-    let after = pass.after.take().filter(|(unsent, _)| *unsent == BASE_MARK).map(|(_, key)| key);
-    let mut scan = BaseScan::new(conn, table, after.as_deref())?;
+    let after = pass.after.take().map(|(_, key)| key);
     let mut found = false;
-    while !room.is_full() {
-        let Some(change) = scan.next() else {
-            if !found {
-                pass.next_table();
-            }
-            return Ok(());
-        };
+    for change in BaseScan::new(conn, table, after.as_deref())? {
+        if room.is_full() {
+            return Ok(false);
+        }
         found = true;
-        pass.after = Some((BASE_MARK, change.key.0.clone()));
+        pass.after = Some((0, change.key.0.clone()));
         room.fill(&change);
         receipts.push(Receipt { key: change.key.clone(), clock: None });
         changes.rows.push(change);
     }
-    Ok(())
+    Ok(!found)
 }
-
-/// In [`Pass::after`]: the key is one of a row without a clock.
-const BASE_MARK: i64 = i64::MAX;
 
 /// What the acknowledging of one parcel came to.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -356,13 +375,14 @@ fn unchanged_since(conn: &Connection, table: &Table, receipt: &Receipt) -> Resul
     Ok(clock == receipt.clock)
 }
 
-/// After a pass in which nothing was left over: rows that stood in their tables before they were
-/// synced need not be looked for again.
+/// After everything was sent: rows that stood in their tables before they were synced, and those of
+/// bulk writes, need not be looked for again.
 ///
 /// # Errors
 /// The database is busy or failed.
-pub fn base_rows_sent(conn: &Connection) -> Result<()> {
-    conn.execute("UPDATE cloudsync_tables SET base_done = 1 WHERE base = 1 AND base_done = 0", [])?;
+pub fn all_sent(conn: &Connection) -> Result<()> {
+    sent::settle_bulk(conn)?;
+    conn.execute("UPDATE main.cloudsync_tables SET base_done = 1 WHERE base AND NOT base_done", [])?;
     Ok(())
 }
 

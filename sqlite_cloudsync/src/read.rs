@@ -109,7 +109,8 @@ impl TableReader<'_> {
             bound.push(SqlValue::Blob(key.0.clone()));
         }
         if self.filter.unsent {
-            conditions.push("unsent IS NOT NULL");
+            // Rows of a bulk write are in no index: then all are looked at.
+            conditions.push(if self.table.synced.bulk_unsent { "unsent IS NOT NULL" } else { "unsent > 0" });
         }
         let condition = if conditions.is_empty() { "1" } else { &conditions.join(" AND ") };
         let clocks = self.table.clocks();

@@ -17,7 +17,8 @@ CREATE TABLE IF NOT EXISTS main.cloudsync_site_id(id INTEGER PRIMARY KEY, site_i
 CREATE TABLE IF NOT EXISTS main.cloudsync_tables(
   id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, algorithm TEXT NOT NULL,
   enabled INTEGER NOT NULL DEFAULT 1, base INTEGER NOT NULL DEFAULT 0,
-  base_done INTEGER NOT NULL DEFAULT 0, pulled INTEGER NOT NULL DEFAULT 0);
+  base_done INTEGER NOT NULL DEFAULT 0, bulk_unsent INTEGER NOT NULL DEFAULT 0,
+  pulled INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS main.cloudsync_columns(
   table_id INTEGER NOT NULL, name TEXT NOT NULL, id INTEGER NOT NULL,
   PRIMARY KEY(table_id, name)) WITHOUT ROWID;
@@ -58,6 +59,8 @@ pub struct SyncedTable {
     pub enabled: bool,
     /// Whether it may hold rows without a clock, which stood there before.
     pub base: bool,
+    /// Whether rows of a bulk write are unsent, which no index lists (see `sent`).
+    pub bulk_unsent: bool,
 }
 
 /// Whether the system tables exist.
@@ -257,7 +260,7 @@ pub fn tables(conn: &Connection) -> Result<Vec<SyncedTable>> {
     if !exists(conn)? {
         return Ok(Vec::new());
     }
-    let sql = "SELECT id, name, algorithm, enabled, base FROM main.cloudsync_tables ORDER BY id";
+    let sql = "SELECT id, name, algorithm, enabled, base, bulk_unsent FROM main.cloudsync_tables ORDER BY id";
     let mut statement = conn.prepare_cached(sql)?;
     let rows = statement.query_map([], synced_table)?;
     let mut tables = Vec::new();
@@ -276,6 +279,7 @@ fn synced_table(row: &Row<'_>) -> rusqlite::Result<(SyncedTable, String)> {
         algorithm: Algorithm::default(),
         enabled: row.get(3)?,
         base: row.get(4)?,
+        bulk_unsent: row.get(5)?,
     };
     Ok((table, row.get(2)?))
 }

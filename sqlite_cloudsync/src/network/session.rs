@@ -94,14 +94,14 @@ impl<'a> Session<'a> {
             self.send_pass(true, &mut report, &mut rows)?;
         }
         if report.unknown_tables.is_empty() {
-            outbox::base_rows_sent(self.conn)?;
+            outbox::all_sent(self.conn)?;
             state::set_server_version(self.conn, up_to as i64)?;
         }
         Ok(report)
     }
 
     fn send_pass(&mut self, last: bool, report: &mut SendReport, rows: &mut u64) -> Result<usize> {
-        let mut pass = Pass::new();
+        let mut pass = Pass::default();
         let mut postponed = 0;
         while let Some(parcel) = outbox::take(self.conn, &mut pass, self.transport.chunk_bytes())? {
             let state = ServerState::load(self.conn)?;
@@ -112,7 +112,7 @@ impl<'a> Session<'a> {
             };
             let reply = self.push(request)?;
             if self.enter_epoch(state, reply.epoch)? {
-                pass = Pass::new();
+                pass = Pass::default();
                 continue;
             }
             *rows += parcel.changes.row_count() as u64;
