@@ -26,6 +26,12 @@ impl History {
         self.now = now;
     }
 
+    /// Takes note of keys that the server knows to be deleted: of a row that came and went in one sync
+    /// nothing else is seen.
+    pub fn observe_dead(&mut self, table: &str, keys: impl Iterator<Item = String>) {
+        self.deleted.extend(keys.map(|key| (table.to_owned(), key)));
+    }
+
     fn was_deleted(&self, table: &str, key: &str) -> bool {
         self.deleted.contains(&(table.to_owned(), key.to_owned()))
     }

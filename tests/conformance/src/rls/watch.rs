@@ -25,8 +25,16 @@ pub struct Allowed<'a> {
 pub fn leaks(frames: &[Frame], allowed: &Allowed<'_>) -> Vec<String> {
     let mut look = Look { allowed, told: BTreeSet::new(), leaks: Vec::new() };
     for frame in frames {
-        look.bytes(&frame.body, &format!("a frame of kind {}", char::from(frame.tag)));
-        for column in frame.columns().into_iter().filter(|column| column.starts_with(&wire::MAGIC)) {
+        let columns = frame.columns();
+        if columns.is_empty() {
+            look.bytes(&frame.body, &format!("a frame of kind {}", char::from(frame.tag)));
+        }
+        for column in columns {
+            // Compressed bytes may look like anything: a message is searched after it was decoded.
+            if !column.starts_with(&wire::MAGIC) {
+                look.bytes(column, "a column");
+                continue;
+            }
             match wire::decode(column) {
                 Ok(message) => look.message(&message),
                 Err(error) => look.leaks.push(format!("the server said what cannot be decoded: {error}")),

@@ -194,6 +194,16 @@ impl World {
     fn observe(&mut self) -> Result<(), Violation> {
         let content = everything(&mut self.server.client, &self.tables)?;
         self.history.observe(&content);
+        let sql = "SELECT name, id FROM cloudsync.tables";
+        let found = self.server.client.query(sql, &[]).map_err(|error| broken(&error))?;
+        for row in found {
+            let (name, id): (String, i32) = (row.get(0), row.get(1));
+            let sql = format!(
+                "SELECT k1::text FROM cloudsync.clock_{id} WHERE NOT cloudsync.clock_is_alive(clock)"
+            );
+            let dead = self.server.client.query(&sql, &[]).map_err(|error| broken(&error))?;
+            self.history.observe_dead(&name, dead.iter().map(|row| row.get(0)));
+        }
         Ok(())
     }
 
@@ -259,7 +269,7 @@ impl World {
              THEN has_sequence_privilege(c.oid, 'USAGE, SELECT, UPDATE') \
              ELSE has_table_privilege(c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') END)";
         for user in &mut self.users {
-            let rows = user.query(sql, &[]).map_err(|error| Violation { kind: "metadata", detail: error.to_string() })?;
+            let rows = user.query(sql, &[]).map_err(|error| broken(&error))?;
             fail("a user has rights on metadata", rows.iter().map(|row| row.get(0)).collect())?;
         }
         Ok(())
@@ -268,6 +278,10 @@ impl World {
 
 fn everything(client: &mut Client, tables: &[String]) -> Result<Content, Violation> {
     content::on_server(client, tables).map_err(|detail| Violation { kind: "SELECT fails", detail })
+}
+
+fn broken(error: &postgres::Error) -> Violation {
+    Violation { kind: "metadata cannot be read", detail: format!("{error:?}") }
 }
 
 fn fail(kind: &'static str, lines: Vec<String>) -> Result<(), Violation> {
