@@ -35,9 +35,15 @@ thread_local! {
 ///
 /// # Errors
 /// The catalog cannot be read, or the statement does not parse.
-pub fn find(client: &SpiClient<'_>, relation: pg_sys::Oid, id: i32, event: Event) -> Result<Option<Rc<Plan>>> {
+pub fn find(
+    client: &SpiClient<'_>,
+    relation: pg_sys::Oid,
+    id: i32,
+    event: Event,
+) -> Result<Option<Rc<Plan>>> {
     if invalidate::is_unchanged(relation) {
-        let known = PLANS.with_borrow(|plans| plans.as_ref().and_then(|map| map.get(&(relation, id, event)).cloned()));
+        let known = PLANS
+            .with_borrow(|plans| plans.as_ref().and_then(|map| map.get(&(relation, id, event)).cloned()));
         if known.is_some() {
             return Ok(known);
         }

@@ -88,7 +88,9 @@ fn updated(table: &SyncedTable) -> Result<String> {
 fn renamed(table: &SyncedTable, rows: &str) -> String {
     let mut list = vec!["true AS here".to_owned()];
     let keys = table.key.iter().enumerate();
-    list.extend(keys.map(|(at, key)| format!("r.{} AS {}", quote::ident(&key.name), SyncedTable::clock_key(at))));
+    list.extend(
+        keys.map(|(at, key)| format!("r.{} AS {}", quote::ident(&key.name), SyncedTable::clock_key(at))),
+    );
     let columns = table.columns.iter();
     list.extend(columns.map(|column| format!("r.{} AS c{}", quote::ident(&column.name), column.attnum)));
     format!("SELECT {} FROM {rows} r", list.join(", "))
@@ -147,11 +149,7 @@ fn lookup(table: &SyncedTable, key: impl Fn(usize) -> String) -> String {
     format!("(SELECT true FROM {} b WHERE {same} LIMIT 1)", table.qualified)
 }
 
-fn equal(
-    table: &SyncedTable,
-    left: impl Fn(usize) -> String,
-    right: impl Fn(usize) -> String,
-) -> String {
+fn equal(table: &SyncedTable, left: impl Fn(usize) -> String, right: impl Fn(usize) -> String) -> String {
     let pairs = table.key.iter().enumerate();
     let terms: Vec<String> =
         pairs.map(|(at, key)| format!("{} {} {}", left(at), key.equal, right(at))).collect();

@@ -128,22 +128,30 @@ fn judge(column: &TableColumn, value: &Value) -> Judgement {
         (Kind::Single, Value::Real(_)) => Judgement::Fits,
         _ => Judgement::Refused(refusal(
             "22P02",
-            format!("key column {} is of type {}: the key is not written as that type writes it", column.name, column.kind.name),
+            format!(
+                "key column {} is of type {}: the key is not written as that type writes it",
+                column.name, column.kind.name
+            ),
         )),
     }
 }
 
 fn written_differently(table: &Table) -> Refusal {
-    refusal("22P02", format!("the key of a row of table {} is not written as its type writes it", table.relation))
+    refusal(
+        "22P02",
+        format!("the key of a row of table {} is not written as its type writes it", table.relation),
+    )
 }
 
 fn differently_written(table: &Table, batch: &[&(Key, Vec<Value>)]) -> Result<Vec<usize>, PgError> {
     let keys: Vec<&[Value]> = batch.iter().map(|(_, values)| values.as_slice()).collect();
     let mut set = Set::default();
     set.push_keys(&table.keys, &keys)?;
-    let printed = table.keys.iter().enumerate().filter(|(_, key)| {
-        matches!(key.kind.kind, Kind::Printed | Kind::Formatted)
-    });
+    let printed = table
+        .keys
+        .iter()
+        .enumerate()
+        .filter(|(_, key)| matches!(key.kind.kind, Kind::Printed | Kind::Formatted));
     let differs = printed.map(|(at, key)| {
         let element = format!("u.k{}", at + 1);
         format!("{} IS DISTINCT FROM {element}", key.kind.output(&key.kind.input(&element)))

@@ -71,7 +71,11 @@ impl Set {
 
 /// The condition that joins `u`'s key columns with the key columns of `alias`, by the operators of
 /// the table's own key.
-pub(super) fn key_join(keys: &[TableColumn], alias: &str, column_of: impl Fn(usize, &TableColumn) -> String) -> String {
+pub(super) fn key_join(
+    keys: &[TableColumn],
+    alias: &str,
+    column_of: impl Fn(usize, &TableColumn) -> String,
+) -> String {
     let parts = keys.iter().enumerate().map(|(at, key)| {
         let operator = key.equals.as_deref().unwrap_or("OPERATOR(pg_catalog.=)");
         let element = key.kind.input(&format!("u.k{}", at + 1));

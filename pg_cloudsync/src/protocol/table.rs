@@ -178,7 +178,8 @@ fn read_attributes(mode: Mode, oids: &[i64]) -> Result<Vec<Attribute>, PgError> 
         let is_system = row.flag(6)?;
         let type_name = row.known_text(5)?;
         let system_name = is_system.then_some(type_name.as_str());
-        let id = u16::try_from(row.known_long(2)?).map_err(|_| PgError::internal("a column has no number"))?;
+        let id =
+            u16::try_from(row.known_long(2)?).map_err(|_| PgError::internal("a column has no number"))?;
         Ok(Attribute {
             oid: row.known_long(1)?,
             key_position: row.long(9)?,
@@ -253,7 +254,9 @@ FROM pg_catalog.pg_class r JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_c
 WHERE r.oid OPERATOR(pg_catalog.=) ANY (CAST($1 AS pg_catalog.oid[]))";
 
 fn read_references(mode: Mode, oids: &[i64]) -> Result<Vec<(i64, i64)>, PgError> {
-    query(mode, REFERENCES, vec![Arg::Longs(oids.to_vec())], |row| Ok((row.known_long(1)?, row.known_long(2)?)))
+    query(mode, REFERENCES, vec![Arg::Longs(oids.to_vec())], |row| {
+        Ok((row.known_long(1)?, row.known_long(2)?))
+    })
 }
 
 /// Child and parent of each foreign key between tables of `$1`.

@@ -126,7 +126,10 @@ impl ColumnType {
             Value::Integer(number) => Some(self.integer_text(*number)),
             Value::Real(number) => Some(self.real_text(*number)),
             Value::Text(text) if text.contains('\0') => {
-                return Err(refusal("22021", format!("column {column}: PostgreSQL cannot store NUL in text")));
+                return Err(refusal(
+                    "22021",
+                    format!("column {column}: PostgreSQL cannot store NUL in text"),
+                ));
             }
             Value::Text(text) => Some(text.clone()),
             Value::Blob(_) => return Err(mismatch(column, "a blob", &self.name)),

@@ -9,9 +9,9 @@ use cloudsync_shared::id::{ColumnId, SiteOrdinal};
 use cloudsync_shared::value::Value;
 
 use super::item::{Item, Shape, Work};
-use super::reread::{Before, differing, read_before};
 use super::known::read_known;
 use super::refuse::passed_over;
+use super::reread::{Before, differing, read_before};
 use super::set::{Set, base_join};
 use super::sites::SiteNames;
 use super::spi::{Arg, Mode, execute, query};
@@ -122,10 +122,12 @@ fn update(
     group: &[&Item<'_>],
 ) -> Result<(String, Set), PgError> {
     let (set, columns) = group_set(work, ids, group)?;
-    let cells = columns.iter().enumerate().map(|(at, column)| {
-        format!("{} = {}", column.quoted, column.kind.input(&format!("u.c{}", at + 1)))
-    });
-    let defaults = columns_of(work.table, reset).into_iter().map(|column| format!("{} = DEFAULT", column.quoted));
+    let cells = columns
+        .iter()
+        .enumerate()
+        .map(|(at, column)| format!("{} = {}", column.quoted, column.kind.input(&format!("u.c{}", at + 1))));
+    let defaults =
+        columns_of(work.table, reset).into_iter().map(|column| format!("{} = DEFAULT", column.quoted));
     let assignments: Vec<String> = cells.chain(defaults).collect();
     let sql = format!(
         "UPDATE {} AS t SET {} FROM {} WHERE {}",
@@ -191,11 +193,7 @@ fn final_clocks(
 }
 
 /// Stores clocks where they still are what the decision rested on; `None` if one is not.
-fn write_clocks(
-    table: &Table,
-    items: &[Item<'_>],
-    stored: &[Vec<u8>],
-) -> Result<Option<Vec<i64>>, PgError> {
+fn write_clocks(table: &Table, items: &[Item<'_>], stored: &[Vec<u8>]) -> Result<Option<Vec<i64>>, PgError> {
     let mut ids = vec![0i64; items.len()];
     let mut fresh = Vec::new();
     let (mut known_ids, mut known_before, mut known_after) = (Vec::new(), Vec::new(), Vec::new());

@@ -152,10 +152,15 @@ fn register(relation: pg_sys::Oid, facts: &Facts, options: Options) -> Result<Sy
 fn create_clocks(table: &SyncedTable) -> Result<()> {
     let (clock, id) = (&table.clock, table.id);
     let names: Vec<String> = (0..table.key.len()).map(SyncedTable::clock_key).collect();
-    let columns: Vec<String> = table.key.iter().zip(&names).map(|(key, name)| {
-        let collation = key.collation.as_ref().map(|name| format!(" COLLATE {name}")).unwrap_or_default();
-        format!("{name} {}{collation} NOT NULL", key.type_name)
-    }).collect();
+    let columns: Vec<String> = table
+        .key
+        .iter()
+        .zip(&names)
+        .map(|(key, name)| {
+            let collation = key.collation.as_ref().map(|name| format!(" COLLATE {name}")).unwrap_or_default();
+            format!("{name} {}{collation} NOT NULL", key.type_name)
+        })
+        .collect();
     let keys: Vec<String> = table.key.iter().map(|key| crate::quote::ident(&key.name)).collect();
     let list = names.join(", ");
     run(&format!(
