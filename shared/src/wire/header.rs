@@ -25,7 +25,7 @@ const KNOWN_FEATURES: u16 = FEATURE_ZSTD;
 const MIN_COMPRESS_BYTES: usize = 256;
 
 /// Measured on rows of eight mixed columns: see docs/wire-format.md, "Figures".
-const ZSTD_LEVEL: i32 = 1;
+const ZSTD_LEVEL: i32 = 3;
 
 /// No zstd frame holds more than a block of 128 KiB for each four bytes, so a message that claims
 /// more is not given the memory.

@@ -1,0 +1,225 @@
+//! Messages written once and kept: every later build must read them as they were meant, and write
+//! the same bytes.
+//!
+//! A file under `tests/golden/v1` never changes. A new version of the format gets a new folder.
+
+use std::path::PathBuf;
+
+use cloudsync_shared::change::{CellChange, ChangeBatch, RowChange, TableChanges};
+use cloudsync_shared::clock::Stamp;
+use cloudsync_shared::hlc::{Millis, Version};
+use cloudsync_shared::id::{CausalLength, RowId, SiteId};
+use cloudsync_shared::key::Key;
+use cloudsync_shared::message::{
+    Epoch, GoneReply, GoneRequest, Message, Next, Progress, PullReply, PullRequest, PushReply, PushRequest,
+    RowResult, Snapshot,
+};
+use cloudsync_shared::port::Refusal;
+use cloudsync_shared::value::Value;
+use cloudsync_shared::wire::{decode, encode};
+
+const ALICE: SiteId = SiteId([0xaa; 16]);
+const BOB: SiteId = SiteId([0xbb; 16]);
+const EPOCH: Epoch = Epoch([0xee; 16]);
+const NOON: Version = Version(0x0198_0000_0000_0000);
+
+fn stamp(later: u64, site: SiteId) -> Stamp<SiteId> {
+    Stamp { version: Version(NOON.0 + later), site }
+}
+
+fn uuid_key(last: u8) -> Key {
+    Key::encode(&[Value::Text(format!("01980000-0000-7000-8000-0000000000{last:02x}"))]).unwrap()
+}
+
+fn row(key: Key, length: u32, life: Stamp<SiteId>, cells: Vec<CellChange>) -> RowChange {
+    RowChange { row_id: None, key, length: CausalLength(length), life, cells }
+}
+
+fn cell(column: usize, stamp: Stamp<SiteId>, value: Value) -> CellChange {
+    CellChange { column, stamp, value }
+}
+
+/// Two rows inserted by Alice, one of which Bob edited, and one deleted.
+fn tasks() -> TableChanges {
+    let text = |text: &str| Value::Text(text.into());
+    let first = vec![
+        cell(0, stamp(0, ALICE), text("milk")),
+        cell(1, stamp(0, ALICE), Value::Integer(3)),
+        cell(2, stamp(0, ALICE), Value::Null),
+    ];
+    let second =
+        vec![cell(0, stamp(1, ALICE), text("h\u{e9}")), cell(1, stamp(0x10_0000, BOB), Value::Integer(-1))];
+    TableChanges {
+        table: "tasks".into(),
+        columns: vec!["title".into(), "rank".into(), "note".into()],
+        rows: vec![
+            row(uuid_key(1), 1, stamp(0, ALICE), first),
+            row(uuid_key(2), 1, stamp(1, ALICE), second),
+            row(uuid_key(3), 2, stamp(2, BOB), Vec::new()),
+        ],
+    }
+}
+
+/// Every tag, every form of key, row ids on some rows.
+fn kinds() -> ChangeBatch {
+    let values = [
+        Value::Null,
+        Value::Integer(i64::MIN),
+        Value::Real(-0.0),
+        Value::Text("a\0b".into()),
+        Value::Blob(vec![0, 255]),
+        Value::Text("00112233-4455-6677-8899-aabbccddeeff".into()),
+        Value::Real(f64::NAN),
+    ];
+    let numbered = values.into_iter().zip(1i64..).map(|(value, number)| {
+        let life = stamp(number as u64, ALICE);
+        let mut row =
+            row(Key::encode(&[Value::Integer(number)]).unwrap(), 1, life, vec![cell(0, life, value)]);
+        row.row_id = (number % 2 == 0).then_some(RowId(number as u64 + 100));
+        row
+    });
+    let composite = Key::encode(&[Value::Integer(7), Value::Text("x".into())]).unwrap();
+    let tables = vec![
+        TableChanges { table: "any".into(), columns: vec!["v".into()], rows: numbered.collect() },
+        TableChanges {
+            table: "pairs".into(),
+            columns: Vec::new(),
+            rows: vec![row(composite, 3, Stamp::NEVER, Vec::new())],
+        },
+    ];
+    ChangeBatch { tables }
+}
+
+fn ids(ids: &[u64]) -> roaring::RoaringTreemap {
+    ids.iter().copied().collect()
+}
+
+fn push_reply() -> PushReply {
+    let refused = Refusal { sqlstate: "42501".into(), message: "not allowed by a policy".into() };
+    PushReply {
+        epoch: EPOCH,
+        server_time: Millis(1_755_820_800_000),
+        results: vec![
+            vec![RowResult::Accepted(RowId(101)), RowResult::Accepted(RowId(102)), RowResult::Dead],
+            vec![RowResult::Refused(refused), RowResult::UnknownTable],
+        ],
+        restored: ChangeBatch::default(),
+    }
+}
+
+fn progress() -> Progress {
+    Progress { until: Snapshot("783:785:783".into()), table: "tasks".into(), after: RowId(500) }
+}
+
+fn pull_request() -> PullRequest {
+    PullRequest {
+        site: ALICE,
+        epoch: Some(EPOCH),
+        tables: vec!["tasks".into(), "any".into()],
+        from: Some(Snapshot("700:700:".into())),
+        progress: Some(progress()),
+        max_bytes: 1 << 20,
+    }
+}
+
+fn messages() -> Vec<(&'static str, Message)> {
+    let batch = || ChangeBatch { tables: vec![tasks()] };
+    vec![
+        ("payload", Message::Payload(batch())),
+        ("payload_kinds", Message::Payload(kinds())),
+        (
+            "push_request",
+            Message::PushRequest(PushRequest { site: ALICE, epoch: None, changes: ChangeBatch::default() }),
+        ),
+        ("push_reply", Message::PushReply(push_reply())),
+        ("pull_request", Message::PullRequest(pull_request())),
+        (
+            "pull_reply",
+            Message::PullReply(PullReply {
+                epoch: EPOCH,
+                server_time: Millis(1_755_820_800_000),
+                changes: ChangeBatch::default(),
+                hidden: true,
+                next: Next::More(progress()),
+            }),
+        ),
+        (
+            "gone_request",
+            Message::GoneRequest(GoneRequest {
+                site: ALICE,
+                epoch: EPOCH,
+                from: None,
+                held: vec![("tasks".into(), ids(&[1, 2, 3, 10, 1 << 40])), ("any".into(), ids(&[]))],
+            }),
+        ),
+        (
+            "gone_reply",
+            Message::GoneReply(GoneReply { epoch: EPOCH, gone: vec![("tasks".into(), ids(&[2]))] }),
+        ),
+    ]
+}
+
+/// Long enough to be compressed. What zstd writes may differ between its versions, so this one is
+/// only read.
+fn compressed() -> Message {
+    let rows = (0..100u8).map(|index| {
+        let life = stamp(u64::from(index), ALICE);
+        row(uuid_key(index), 1, life, vec![cell(0, life, Value::Text("the same text".into()))])
+    });
+    let columns = vec!["title".into()];
+    Message::Payload(ChangeBatch {
+        tables: vec![TableChanges { table: "tasks".into(), columns, rows: rows.collect() }],
+    })
+}
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/v1").join(name).with_extension("bin")
+}
+
+fn golden(name: &str) -> Vec<u8> {
+    std::fs::read(path(name)).unwrap_or_else(|error| panic!("{}: {error}", path(name).display()))
+}
+
+#[test]
+fn golden_files_read_as_they_were_meant() {
+    for (name, message) in messages() {
+        assert_eq!(decode(&golden(name)).unwrap(), message, "{name}");
+    }
+    assert_eq!(decode(&golden("payload_zstd")).unwrap(), compressed());
+}
+
+#[test]
+fn golden_messages_are_written_as_they_were() {
+    for (name, message) in messages() {
+        assert_eq!(encode(&message).unwrap(), golden(name), "{name}");
+    }
+}
+
+#[test]
+#[ignore = "writes the golden files that do not exist yet"]
+fn write_golden_files() {
+    let compressed = [("payload_zstd", compressed())];
+    for (name, message) in messages().into_iter().chain(compressed) {
+        if !path(name).exists() {
+            std::fs::write(path(name), encode(&message).unwrap()).unwrap();
+        }
+    }
+}
+
+/// The second cells of the example's table, put together, are the bytes of the file.
+#[test]
+fn the_worked_example_is_the_golden_payload() {
+    let page =
+        std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/wire-format.md"))
+            .unwrap();
+    let (_, example) = page.split_once("A worked example").expect("the page has an example");
+    let mut bytes = Vec::new();
+    for line in example.lines().take_while(|line| !line.starts_with("## ")) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let Ok(offset) = usize::from_str_radix(cells.get(1).unwrap_or(&""), 16) else { continue };
+        assert_eq!(offset, bytes.len(), "{line}");
+        let hex = cells[2].trim_matches('`').split(' ');
+        bytes.extend(hex.map(|byte| u8::from_str_radix(byte, 16).expect("two hexadecimal digits")));
+    }
+    assert_eq!(bytes, golden("payload"));
+}
