@@ -361,6 +361,8 @@ impl Store for PgStore<'_> {
                 tries: 0,
             });
         }
+        // One order for all pushes: two that insert the same rows wait for one another, not in a circle.
+        items.sort_by(|one, other| one.change.key.cmp(&other.change.key));
         self.lock(&work, &mut items)?;
         self.carry_out(&work, items, &mut outcomes)?;
         Ok(outcomes)
