@@ -162,7 +162,12 @@ fn read(filter: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<SyncedTable>> {
                 partitioned: required(row.get(8)?)?,
                 key: Vec::new(),
                 columns: Vec::new(),
-                schema: TableSchema { name: synced_as.clone(), algorithm, key: Vec::new(), columns: Vec::new() },
+                schema: TableSchema {
+                    name: synced_as.clone(),
+                    algorithm,
+                    key: Vec::new(),
+                    columns: Vec::new(),
+                },
                 name: synced_as,
             });
         }
@@ -184,7 +189,8 @@ fn fill(table: &mut SyncedTable) -> Result<()> {
         .with_hint("Restore the primary key, or call cloudsync_cleanup() for the table."));
     }
     table.schema.key = table.key.iter().map(|key| key.name.clone()).collect();
-    let column = |column: &DataColumn| Column { name: column.name.clone(), id: ColumnId(column.attnum as u16) };
+    let column =
+        |column: &DataColumn| Column { name: column.name.clone(), id: ColumnId(column.attnum as u16) };
     table.schema.columns = table.columns.iter().map(column).collect();
     Ok(())
 }
@@ -221,10 +227,8 @@ pub fn columns(relation: pg_sys::Oid) -> Result<(Vec<KeyColumn>, Vec<DataColumn>
             let (name, attnum) = (required(row.get(1)?)?, required(row.get(2)?)?);
             let (type_oid, type_name) = (required(row.get(3)?)?, required(row.get(4)?)?);
             if row.get::<i32>(8)?.is_some() {
-                let equal = quote::operator(
-                    &required::<String>(row.get(9)?)?,
-                    &required::<String>(row.get(10)?)?,
-                );
+                let equal =
+                    quote::operator(&required::<String>(row.get(9)?)?, &required::<String>(row.get(10)?)?);
                 key.push(KeyColumn { name, attnum, type_oid, type_name, collation: row.get(5)?, equal });
             } else {
                 let (not_null, has_default) = (required(row.get(6)?)?, required(row.get(7)?)?);
