@@ -72,7 +72,11 @@ pub fn init(relation: pg_sys::Oid, options: Options) -> Result<()> {
         return triggers::install(&table);
     }
     sweep()?;
-    let table = register(relation, &facts, options)?;
+    enter(relation, &facts, options)
+}
+
+fn enter(relation: pg_sys::Oid, facts: &Facts, options: Options) -> Result<()> {
+    let table = register(relation, facts, options)?;
     create_clocks(&table)?;
     triggers::install(&table)
 }
@@ -107,18 +111,26 @@ pub fn set_enabled(relation: pg_sys::Oid, enabled: bool) -> Result<()> {
 /// The metadata cannot be read.
 pub fn is_enabled(name: &str) -> Result<bool> {
     let Some(relation) = names::resolve(name)? else { return Ok(false) };
-    Ok(catalog::by_relation(relation)?.is_some_and(|table| table.enabled))
+    Ok(catalog::by_relation_unchecked(relation)?.is_some_and(|table| table.enabled))
 }
 
-/// Renews what belongs to a synced table: the triggers of partitions added since.
+/// Renews what belongs to a synced table: the triggers of partitions added since. If its primary key
+/// is another, its clocks begin anew, as those of a table that is synced for the first time.
 ///
 /// # Errors
-/// The table is not synced.
+/// The table is not synced, or cannot be by its new key.
 pub fn refresh(relation: pg_sys::Oid) -> Result<()> {
     let table = synced(relation)?;
     let _owner = AsOwner::enter()?;
     run(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.qualified))?;
-    triggers::install(&table)
+    if table.key_is_unchanged() {
+        return triggers::install(&table);
+    }
+    let facts = check::facts(relation)?;
+    let options = Options { algorithm: table.algorithm, flags: FLAG_INTEGER_KEY | FLAG_NOT_NULL };
+    check::check(relation, &facts, options)?;
+    forget(table.id)?;
+    enter(relation, &facts, options)
 }
 
 /// A synced table.
@@ -126,7 +138,7 @@ pub fn refresh(relation: pg_sys::Oid) -> Result<()> {
 /// # Errors
 /// It is not synced.
 pub fn synced(relation: pg_sys::Oid) -> Result<SyncedTable> {
-    if let Some(table) = catalog::by_relation(relation)? {
+    if let Some(table) = catalog::by_relation_unchecked(relation)? {
         return Ok(table);
     }
     let name = check::facts(relation)?.qualified;
@@ -156,14 +168,17 @@ fn forget(id: i32) -> Result<()> {
 }
 
 fn register(relation: pg_sys::Oid, facts: &Facts, options: Options) -> Result<SyncedTable> {
-    let sql = "INSERT INTO cloudsync.tables (relation, name, algorithm) VALUES ($1, \
+    let sql = "INSERT INTO cloudsync.tables (relation, name, algorithm, key_columns) VALUES ($1, \
                CASE WHEN EXISTS (SELECT FROM cloudsync.tables t WHERE t.name = $3) \
-                   THEN $2 || '.' || $3 ELSE $3 END, $4)";
-    let args: [DatumWithOid<'_>; 4] = [
+                   THEN $2 || '.' || $3 ELSE $3 END, $4, $5)";
+    let (key, _) = catalog::columns(relation)?;
+    let key: Vec<i16> = key.iter().map(|column| column.attnum).collect();
+    let args: [DatumWithOid<'_>; 5] = [
         relation.into(),
         facts.schema.as_str().into(),
         facts.name.as_str().into(),
         options.algorithm.name().into(),
+        key.into(),
     ];
     run_with(sql, &args)?;
     catalog::by_relation(relation)?

@@ -30,6 +30,18 @@ CREATE TABLE wide (id text PRIMARY KEY);
 SELECT length(cloudsync_init('wide'));
 INSERT INTO wide VALUES ('w');
 SELECT * FROM diag.clocks('wide');
-\echo -- a primary key that is gone
-ALTER TABLE wide DROP CONSTRAINT wide_pkey;
+\echo -- a primary key that is gone, and another one
+ALTER TABLE wide DROP CONSTRAINT wide_pkey, ADD COLUMN k2 text;
 INSERT INTO wide VALUES ('v');
+SELECT cloudsync_commit_alter('wide');
+SELECT cloudsync_disable('wide');
+UPDATE wide SET k2 = 'new';
+SELECT cloudsync_enable('wide');
+ALTER TABLE wide ADD PRIMARY KEY (k2, id);
+INSERT INTO wide VALUES ('v', 'v');
+SELECT cloudsync_commit_alter('wide');
+INSERT INTO wide VALUES ('v', 'v');
+SELECT * FROM diag.clocks('wide');
+ALTER TABLE wide DROP CONSTRAINT wide_pkey;
+SELECT cloudsync_cleanup('wide');
+INSERT INTO wide VALUES ('v', 'v');
