@@ -38,7 +38,9 @@ CREATE TABLE cloudsync.tables (
     relation oid NOT NULL UNIQUE,
     name text NOT NULL UNIQUE,
     algorithm text NOT NULL,
-    enabled bool NOT NULL DEFAULT true
+    enabled bool NOT NULL DEFAULT true,
+    -- The key columns' numbers when the clock table was made.
+    key_columns int2[] NOT NULL
 );
 
 -- Per table and column: what cloudsync_set_table() and cloudsync_set_column() set.

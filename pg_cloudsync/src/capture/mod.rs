@@ -16,8 +16,8 @@ use pgrx::Spi;
 use crate::capture::plan::Purpose;
 use crate::error::{PgError, Result, SqlState};
 use crate::ffi::owner::AsOwner;
-use crate::ffi::{flag, server};
 use crate::ffi::trigger::{Event, Firing};
+use crate::ffi::{flag, server};
 
 /// The names under which the triggers know the rows of before and after.
 pub const OLD_ROWS: &str = "cloudsync_old";

@@ -93,7 +93,8 @@ fn deleted(table: &SyncedTable, again: bool) -> String {
     let keys: Vec<String> = (0..table.key.len())
         .map(|at| format!("{} AS {}", column_of("o", table, at), SyncedTable::clock_key(at)))
         .collect();
-    format!("SELECT {}, {DELETED} AS delta FROM {OLD_ROWS} o{gone}", keys.join(", "))
+    let order = columns_of("o", table);
+    format!("SELECT {}, {DELETED} AS delta FROM {OLD_ROWS} o{gone} ORDER BY {order}", keys.join(", "))
 }
 
 /// Old and new rows paired by key: a key that is only among the old ones was deleted, one that is
@@ -122,7 +123,9 @@ fn updated(table: &SyncedTable) -> Result<String> {
 fn renamed(table: &SyncedTable, rows: &str) -> String {
     let mut list = vec!["true AS here".to_owned()];
     let keys = table.key.iter().enumerate();
-    list.extend(keys.map(|(at, key)| format!("r.{} AS {}", quote::ident(&key.name), SyncedTable::clock_key(at))));
+    list.extend(
+        keys.map(|(at, key)| format!("r.{} AS {}", quote::ident(&key.name), SyncedTable::clock_key(at))),
+    );
     let columns = table.columns.iter();
     list.extend(columns.map(|column| format!("r.{} AS c{}", quote::ident(&column.name), column.attnum)));
     format!("SELECT {} FROM {rows} r", list.join(", "))
@@ -178,11 +181,7 @@ fn exists(table: &SyncedTable, relation: pg_sys::Oid, key: impl Fn(usize) -> Str
     format!("cloudsync.row_exists({}, {}::pg_catalog.oid, {})", table.id, relation.to_u32(), keys.join(", "))
 }
 
-fn equal(
-    table: &SyncedTable,
-    left: impl Fn(usize) -> String,
-    right: impl Fn(usize) -> String,
-) -> String {
+fn equal(table: &SyncedTable, left: impl Fn(usize) -> String, right: impl Fn(usize) -> String) -> String {
     let pairs = table.key.iter().enumerate();
     let terms: Vec<String> =
         pairs.map(|(at, key)| format!("{} {} {}", left(at), key.equal, right(at))).collect();

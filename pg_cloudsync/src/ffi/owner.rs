@@ -38,10 +38,7 @@ impl AsOwner {
         let nest_level = unsafe {
             pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
             let nest_level = pg_sys::NewGUCNestLevel();
-            pg_sys::SetUserIdAndSecContext(
-                owner,
-                context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as c_int,
-            );
+            pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as c_int);
             set_option(c"search_path", OWNER_PATH);
             nest_level
         };

@@ -46,7 +46,10 @@ impl<'a> Firing<'a> {
             }
         };
         let Some(data) = data else {
-            return Err(PgError::new(SqlState::WRONG_OBJECT, "cloudsync.capture() was not called as a trigger"));
+            return Err(PgError::new(
+                SqlState::WRONG_OBJECT,
+                "cloudsync.capture() was not called as a trigger",
+            ));
         };
         Ok(Firing { data })
     }
@@ -82,7 +85,10 @@ impl<'a> Firing<'a> {
             if trigger.tgnargs == 1 { CStr::from_ptr(*trigger.tgargs).to_str().ok() } else { None }
         };
         argument.and_then(|text| text.parse().ok()).ok_or_else(|| {
-            PgError::new(SqlState::WRONG_OBJECT, "a trigger on cloudsync.capture() must be made by cloudsync_init()")
+            PgError::new(
+                SqlState::WRONG_OBJECT,
+                "a trigger on cloudsync.capture() must be made by cloudsync_init()",
+            )
         })
     }
 
