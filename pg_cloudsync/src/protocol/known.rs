@@ -124,7 +124,7 @@ fn judge(column: &TableColumn, value: &Value) -> Judgement {
         return Judgement::Fits;
     }
     match (column.kind.kind, value) {
-        (Kind::Printed | Kind::Formatted, Value::Text(_)) => Judgement::Look,
+        (kind, Value::Text(_)) if kind.is_printed() => Judgement::Look,
         (Kind::Single, Value::Real(_)) => Judgement::Fits,
         _ => Judgement::Refused(refusal(
             "22P02",
@@ -147,17 +147,13 @@ fn differently_written(table: &Table, batch: &[&(Key, Vec<Value>)]) -> Result<Ve
     let keys: Vec<&[Value]> = batch.iter().map(|(_, values)| values.as_slice()).collect();
     let mut set = Set::default();
     set.push_keys(&table.keys, &keys)?;
-    let printed = table
-        .keys
-        .iter()
-        .enumerate()
-        .filter(|(_, key)| matches!(key.kind.kind, Kind::Printed | Kind::Formatted));
+    let printed = table.keys.iter().enumerate().filter(|(_, key)| key.kind.kind.is_printed());
     let differs = printed.map(|(at, key)| {
         let element = format!("u.k{}", at + 1);
         format!("{} IS DISTINCT FROM {element}", key.kind.output(&key.kind.input(&element)))
     });
     let differs: Vec<String> = differs.collect();
-    let sql = format!("SELECT u.ord FROM {} WHERE {}", set.from_item(), differs.join(" OR "));
+    let sql = format!("SELECT u.ord FROM {} WHERE {}", set.raw("u"), differs.join(" OR "));
     query(Mode::Write, &sql, set.into_args(), |row| {
         Ok(usize::try_from(row.known_long(1)?).unwrap_or_default().wrapping_sub(1))
     })

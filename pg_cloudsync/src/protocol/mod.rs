@@ -4,7 +4,7 @@
 //! row-level security decide; the metadata is read and written as the owner, in scopes that run
 //! nothing of the caller's. No function keeps state between calls.
 //!
-//! Import order: `types`, `spi` → `set` → `table` → `sites`, `cursor`, `rows`, `known` → `item`,
+//! Import order: `printed`, `spi` → `types` → `set` → `table` → `sites`, `cursor`, `rows`, `known` → `item`,
 //! `lock`, `reread` → `write` → `store` → `push`, `pull`, `gone`.
 
 mod cursor;
@@ -12,6 +12,7 @@ mod gone;
 mod item;
 mod known;
 mod lock;
+mod printed;
 mod pull;
 mod push;
 mod refuse;

@@ -102,7 +102,7 @@ fn insert(work: &Work<'_>, ids: &[ColumnId], group: &[&Item<'_>]) -> Result<(Str
     let (set, columns) = group_set(work, ids, group)?;
     let mut names: Vec<&str> = table.keys.iter().map(|key| key.quoted.as_str()).collect();
     names.extend(columns.iter().map(|column| column.quoted.as_str()));
-    let keys = table.keys.iter().enumerate().map(|(at, key)| key.kind.input(&format!("u.k{}", at + 1)));
+    let keys = (1..=table.keys.len()).map(|at| format!("u.k{at}"));
     let cells = columns.iter().enumerate().map(|(at, column)| column.kind.input(&format!("u.c{}", at + 1)));
     let values: Vec<String> = keys.chain(cells).collect();
     let sql = format!(
@@ -252,8 +252,9 @@ fn update_clocks(
 }
 
 fn reserve_ids(table: &Table, count: usize) -> Result<Vec<i64>, PgError> {
-    let sql = "SELECT pg_catalog.nextval(CAST(pg_catalog.pg_get_serial_sequence($1, 'row_id') AS pg_catalog.regclass)) \
-        FROM pg_catalog.generate_series(1, $2)";
+    // The sequence is looked up once, not for each row.
+    let sql = "SELECT pg_catalog.nextval((SELECT CAST(pg_catalog.pg_get_serial_sequence($1, 'row_id') \
+            AS pg_catalog.regclass))) FROM pg_catalog.generate_series(1, $2)";
     let args = vec![Arg::Text(table.clocks.clone()), Arg::Long(i64::try_from(count).unwrap_or_default())];
     query(Mode::Write, sql, args, |row| row.known_long(1))
 }
@@ -269,8 +270,7 @@ fn insert_clocks(
     set.push("row_id", Arg::Longs(ids));
     set.push("clock", Arg::Blobs(clocks));
     let names: Vec<String> = (1..=table.keys.len()).map(|at| format!("k{at}")).collect();
-    let values: Vec<String> =
-        table.keys.iter().zip(&names).map(|(key, name)| key.kind.input(&format!("u.{name}"))).collect();
+    let values: Vec<String> = names.iter().map(|name| format!("u.{name}")).collect();
     let sql = format!(
         "INSERT INTO {} (row_id, {}, clock) OVERRIDING SYSTEM VALUE SELECT u.row_id, {}, u.clock FROM {} \
             ON CONFLICT DO NOTHING",
