@@ -41,7 +41,7 @@ pub(super) fn read_known(table: &Table, keys: &[&[Value]]) -> Result<Vec<Option<
     set.push_keys(&table.keys, keys)?;
     let sql = format!(
         "SELECT u.ord, c.row_id, c.clock FROM {} JOIN {} AS c ON {}",
-        set.from_item(),
+        set.as_from_item(),
         table.clocks,
         clock_join(&table.keys)
     );

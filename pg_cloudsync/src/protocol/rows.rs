@@ -93,7 +93,7 @@ pub(super) fn visible_values(
     let sql = format!(
         "SELECT {} FROM {} JOIN {} AS t ON {}",
         outputs.join(", "),
-        set.from_item(),
+        set.as_from_item(),
         table.relation,
         base_join(&table.keys)
     );

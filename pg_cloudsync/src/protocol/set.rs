@@ -68,7 +68,7 @@ impl Set {
     /// Keys are cast inside, behind a fence: a cast may tell of the values it is given, so PostgreSQL
     /// would not look a key up in an index before row-level security has read the whole table. The
     /// comparison of the finished keys is free of that.
-    pub(super) fn from_item(&self) -> String {
+    pub(super) fn as_from_item(&self) -> String {
         let outputs =
             self.outputs.iter().zip(&self.names).map(|(output, name)| format!("{output} AS {name}"));
         let outputs: Vec<String> = outputs.collect();

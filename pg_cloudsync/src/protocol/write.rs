@@ -110,7 +110,7 @@ fn insert(work: &Work<'_>, ids: &[ColumnId], group: &[&Item<'_>]) -> Result<(Str
         table.relation,
         names.join(", "),
         values.join(", "),
-        set.from_item()
+        set.as_from_item()
     );
     Ok((sql, set))
 }
@@ -133,7 +133,7 @@ fn update(
         "UPDATE {} AS t SET {} FROM {} WHERE {}",
         work.table.relation,
         assignments.join(", "),
-        set.from_item(),
+        set.as_from_item(),
         base_join(&work.table.keys)
     );
     Ok((sql, set))
@@ -144,7 +144,7 @@ fn delete(work: &Work<'_>, group: &[&Item<'_>]) -> Result<(String, Set), PgError
     let sql = format!(
         "DELETE FROM {} AS t USING {} WHERE {}",
         work.table.relation,
-        set.from_item(),
+        set.as_from_item(),
         base_join(&work.table.keys)
     );
     Ok((sql, set))
@@ -246,7 +246,7 @@ fn update_clocks(
         "UPDATE {} AS c SET clock = u.after FROM {} WHERE c.row_id OPERATOR(pg_catalog.=) u.row_id \
             AND c.clock OPERATOR(pg_catalog.=) u.before",
         table.clocks,
-        set.from_item()
+        set.as_from_item()
     );
     execute(&sql, set.into_args())
 }
@@ -277,7 +277,7 @@ fn insert_clocks(
         table.clocks,
         names.join(", "),
         values.join(", "),
-        set.from_item()
+        set.as_from_item()
     );
     execute(&sql, set.into_args())
 }
