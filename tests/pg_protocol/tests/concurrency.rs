@@ -1,10 +1,14 @@
 //! Several backends at once: nothing is missed, nothing newer is overwritten.
 
 use std::thread;
+use std::time::Duration;
 
 use cloudsync_pg_protocol::device::{Device, text};
 use cloudsync_pg_protocol::server::Server;
+use cloudsync_shared::change::RowChange;
+use cloudsync_shared::message::{PushReply, RowResult};
 use cloudsync_shared::value::Value;
+use postgres::Client;
 
 const ITEMS: &str =
     "CREATE TABLE items (id text PRIMARY KEY, a text, b text, n int8); SELECT cloudsync_init('items')";
@@ -132,4 +136,72 @@ fn concurrent_pushes_and_local_writes_lose_nothing() {
             }
         }
     }
+}
+
+/// Runs `first` in a transaction, pushes `row` from another connection meanwhile, then commits.
+fn overtake(
+    server: &Server,
+    device: &mut Device,
+    row: RowChange,
+    first: impl FnOnce(&mut Client),
+) -> PushReply {
+    let (mut slow, mut fast) = (server.client(), server.client());
+    slow.batch_execute("BEGIN").unwrap();
+    first(&mut slow);
+    thread::scope(|scope| {
+        let pushing = scope.spawn(|| device.push(&mut fast, "items", &COLUMNS, vec![row]).unwrap());
+        thread::sleep(Duration::from_millis(500));
+        assert!(!pushing.is_finished(), "the push waits for the row");
+        slow.batch_execute("COMMIT").unwrap();
+        pushing.join().unwrap()
+    })
+}
+
+fn reads(server: &Server, at: usize) -> Vec<Value> {
+    let mut device = Device::new(9);
+    device.pull(&mut server.client(), &["items"]);
+    device.values("items", &key(at)).expect("the row is there")
+}
+
+#[test]
+fn a_push_that_waited_decides_again() {
+    let server = Server::new("waited", ITEMS);
+    let (mut one, mut two) = (Device::new(1), Device::new(2));
+    let values = |text_of_a: &str| [text(text_of_a), text("b"), Value::Integer(1)];
+    let base: Vec<_> = (0..3).map(|at| one.insert(&key(at), &values("base"))).collect();
+    one.push(&mut server.client(), "items", &COLUMNS, base).unwrap();
+
+    let older = two.update(&key(0), &[(0, text("older")), (1, text("other cell"))]);
+    one.highest = two.highest;
+    let newer = one.update(&key(0), &[(0, text("newer"))]);
+    overtake(&server, &mut two, older, |client| {
+        one.push(client, "items", &COLUMNS, vec![newer]).unwrap();
+    });
+    assert_eq!(reads(&server, 0)[..2], [text("newer"), text("other cell")], "against a push");
+
+    let older = two.update(&key(1), &[(0, text("older"))]);
+    overtake(&server, &mut two, older, |client| {
+        client.batch_execute("UPDATE items SET a = 'local' WHERE id = 'k0001'").unwrap();
+    });
+    assert_eq!(reads(&server, 1)[0], text("local"), "against a local write");
+
+    let older = two.insert(&key(7), &values("older"));
+    one.highest = two.highest;
+    let newer = one.insert(&key(7), &values("newer"));
+    overtake(&server, &mut two, older, |client| {
+        one.push(client, "items", &COLUMNS, vec![newer]).unwrap();
+    });
+    assert_eq!(reads(&server, 7)[0], text("newer"), "of a new row, against a push");
+
+    let older = two.insert(&key(8), &values("older"));
+    overtake(&server, &mut two, older, |client| {
+        client.batch_execute("INSERT INTO items VALUES ('k0008', 'local')").unwrap();
+    });
+    assert_eq!(reads(&server, 8)[0], text("local"), "of a new row, against a local write");
+
+    let update = two.update(&key(2), &[(0, text("too late"))]);
+    let reply = overtake(&server, &mut two, update, |client| {
+        client.batch_execute("DELETE FROM items WHERE id = 'k0002'").unwrap();
+    });
+    assert_eq!(reply.results[0], [RowResult::Dead], "against a delete");
 }
