@@ -92,14 +92,16 @@ impl<'a> Firing<'a> {
         })
     }
 
-    /// Whether the statement touched a row; for TRUNCATE, which does not tell, true.
-    pub fn touched_rows(&self) -> bool {
+    /// How many rows the statement touched, those of before and after an update counted once; `None`
+    /// for TRUNCATE, which does not tell.
+    pub fn rows(&self) -> Option<i64> {
         let stores = [self.data.tg_oldtable, self.data.tg_newtable];
-        if stores.iter().all(|store| store.is_null()) {
-            return true;
-        }
         // SAFETY: the transition tables live as long as the trigger data.
-        stores.iter().any(|store| !store.is_null() && unsafe { pg_sys::tuplestore_tuple_count(*store) } > 0)
+        let counts = stores
+            .iter()
+            .filter(|store| !store.is_null())
+            .map(|store| unsafe { pg_sys::tuplestore_tuple_count(*store) });
+        counts.max()
     }
 
     /// Makes the transition tables known by name to the queries of this SPI connection.

@@ -50,3 +50,16 @@ SELECT cloudsync.clock_json(clock)::json->'life'->>0 FROM cloudsync.clock_1 WHER
 UPDATE t SET a = 1 WHERE id = 'late';
 SELECT (cloudsync.clock_json(clock)::json->'cells'->'2'->>0)::bigint - 9000000000000000000
 FROM cloudsync.clock_1 WHERE k1 = 'late';
+\echo -- many rows at once: never seen, seen before, some of both
+CREATE TABLE bulk (id text PRIMARY KEY, a int);
+SELECT length(cloudsync_init('bulk'));
+INSERT INTO bulk SELECT g FROM generate_series(1, 1000) g;
+SELECT state, count(*) FROM diag.clocks('bulk') GROUP BY 1 ORDER BY 1;
+DELETE FROM bulk WHERE id::int % 2 = 0;
+INSERT INTO bulk SELECT g FROM generate_series(2, 3000) g ON CONFLICT DO NOTHING;
+SELECT state, count(*) FROM diag.clocks('bulk') GROUP BY 1 ORDER BY 1;
+INSERT INTO bulk SELECT g FROM generate_series(3001, 4000) g;
+INSERT INTO bulk SELECT g FROM generate_series(4001, 5000) g;
+UPDATE bulk SET a = 1;
+SELECT state, count(*) FROM diag.clocks('bulk') GROUP BY 1 ORDER BY 1;
+SELECT count(*) FROM cloudsync.log WHERE table_id = (SELECT id FROM cloudsync.tables WHERE name = 'bulk');
