@@ -66,6 +66,8 @@ pub struct SyncedTable {
     pub enabled: bool,
     /// Whether it is partitioned.
     pub partitioned: bool,
+    /// The numbers of the key columns when its clock table was made.
+    clock_columns: Vec<i16>,
     /// The primary key, in key order.
     pub key: Vec<KeyColumn>,
     /// The other columns in the order of the table, without generated and dropped ones.
@@ -80,6 +82,23 @@ impl SyncedTable {
         format!("k{}", at + 1)
     }
 
+    /// Whether the primary key is still the one under which the clocks are kept.
+    pub fn key_is_unchanged(&self) -> bool {
+        self.key.iter().map(|key| key.attnum).eq(self.clock_columns.iter().copied())
+    }
+
+    fn check_key(&self) -> Result<()> {
+        if self.key_is_unchanged() {
+            return Ok(());
+        }
+        let message =
+            format!("the primary key of table {} is not the one it was synced with", self.qualified);
+        Err(PgError::new(SqlState::NOT_IN_STATE, message).with_hint(
+            "Restore it, or call cloudsync_commit_alter() to sync the table by its new key, or \
+             cloudsync_cleanup() to sync it no more.",
+        ))
+    }
+
     /// The column of that number.
     pub fn column(&self, id: ColumnId) -> Option<&DataColumn> {
         self.columns.iter().find(|column| column.attnum == id.0 as i16)
@@ -89,8 +108,16 @@ impl SyncedTable {
 /// The synced table with this OID.
 ///
 /// # Errors
-/// The catalog cannot be read, or the table lost its primary key.
+/// The catalog cannot be read, or the table's primary key is not the one that it was synced with.
 pub fn by_relation(relation: pg_sys::Oid) -> Result<Option<SyncedTable>> {
+    find("t.relation = $1", &[relation.into()])
+}
+
+/// As [`by_relation`], whatever became of the primary key: for those who mend or forget it.
+///
+/// # Errors
+/// The catalog cannot be read.
+pub fn by_relation_unchecked(relation: pg_sys::Oid) -> Result<Option<SyncedTable>> {
     Ok(read("t.relation = $1", &[relation.into()])?.pop())
 }
 
@@ -99,7 +126,7 @@ pub fn by_relation(relation: pg_sys::Oid) -> Result<Option<SyncedTable>> {
 /// # Errors
 /// As [`by_relation`].
 pub fn by_id(id: i32) -> Result<Option<SyncedTable>> {
-    Ok(read("t.id = $1", &[id.into()])?.pop())
+    find("t.id = $1", &[id.into()])
 }
 
 /// The table synced under this name.
@@ -107,7 +134,7 @@ pub fn by_id(id: i32) -> Result<Option<SyncedTable>> {
 /// # Errors
 /// As [`by_relation`].
 pub fn by_name(name: &str) -> Result<Option<SyncedTable>> {
-    Ok(read("t.name = $1", &[name.into()])?.pop())
+    find("t.name = $1", &[name.into()])
 }
 
 /// All synced tables, each after those that its foreign keys refer to; tables that refer to one
@@ -117,6 +144,7 @@ pub fn by_name(name: &str) -> Result<Option<SyncedTable>> {
 /// As [`by_relation`].
 pub fn all() -> Result<Vec<SyncedTable>> {
     let tables = read("true", &[])?;
+    tables.iter().try_for_each(SyncedTable::check_key)?;
     let edges = order::foreign_keys()?;
     Ok(order::parents_first(tables, &edges))
 }
@@ -135,7 +163,7 @@ pub fn row_security_active(relation: pg_sys::Oid) -> Result<bool> {
 
 const TABLES: &str = "\
     SELECT t.id, t.relation, t.name, n.nspname::text, c.relname::text, t.algorithm, t.enabled, c.relkind = 'p', \
-        c.relowner \
+        c.relowner, t.key_columns \
     FROM cloudsync.tables t \
     JOIN pg_class c ON c.oid = t.relation JOIN pg_namespace n ON n.oid = c.relnamespace \
     WHERE ";
@@ -157,12 +185,18 @@ fn read(filter: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<SyncedTable>> {
                 owner: required(row.get(9)?)?,
                 qualified: quote::qualified(&schema, &name),
                 clock: quote::qualified("cloudsync", &format!("clock_{id}")),
+                clock_columns: required(row.get(10)?)?,
                 algorithm,
                 enabled: required(row.get(7)?)?,
                 partitioned: required(row.get(8)?)?,
                 key: Vec::new(),
                 columns: Vec::new(),
-                schema: TableSchema { name: synced_as.clone(), algorithm, key: Vec::new(), columns: Vec::new() },
+                schema: TableSchema {
+                    name: synced_as.clone(),
+                    algorithm,
+                    key: Vec::new(),
+                    columns: Vec::new(),
+                },
                 name: synced_as,
             });
         }
@@ -174,17 +208,17 @@ fn read(filter: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<SyncedTable>> {
     Ok(tables)
 }
 
+fn find(filter: &str, args: &[DatumWithOid<'_>]) -> Result<Option<SyncedTable>> {
+    let table = read(filter, args)?.pop();
+    table.iter().try_for_each(SyncedTable::check_key)?;
+    Ok(table)
+}
+
 fn fill(table: &mut SyncedTable) -> Result<()> {
     (table.key, table.columns) = columns(table.relation)?;
-    if table.key.is_empty() {
-        return Err(PgError::new(
-            SqlState::NOT_IN_STATE,
-            format!("table {} is synced but has no primary key any more", table.qualified),
-        )
-        .with_hint("Restore the primary key, or call cloudsync_cleanup() for the table."));
-    }
     table.schema.key = table.key.iter().map(|key| key.name.clone()).collect();
-    let column = |column: &DataColumn| Column { name: column.name.clone(), id: ColumnId(column.attnum as u16) };
+    let column =
+        |column: &DataColumn| Column { name: column.name.clone(), id: ColumnId(column.attnum as u16) };
     table.schema.columns = table.columns.iter().map(column).collect();
     Ok(())
 }
@@ -221,10 +255,8 @@ pub fn columns(relation: pg_sys::Oid) -> Result<(Vec<KeyColumn>, Vec<DataColumn>
             let (name, attnum) = (required(row.get(1)?)?, required(row.get(2)?)?);
             let (type_oid, type_name) = (required(row.get(3)?)?, required(row.get(4)?)?);
             if row.get::<i32>(8)?.is_some() {
-                let equal = quote::operator(
-                    &required::<String>(row.get(9)?)?,
-                    &required::<String>(row.get(10)?)?,
-                );
+                let equal =
+                    quote::operator(&required::<String>(row.get(9)?)?, &required::<String>(row.get(10)?)?);
                 key.push(KeyColumn { name, attnum, type_oid, type_name, collation: row.get(5)?, equal });
             } else {
                 let (not_null, has_default) = (required(row.get(6)?)?, required(row.get(7)?)?);

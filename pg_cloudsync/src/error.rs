@@ -24,6 +24,8 @@ impl SqlState {
     pub const DATETIME_OVERFLOW: SqlState = SqlState(*b"22008");
     /// The object is not in the state that the call needs.
     pub const NOT_IN_STATE: SqlState = SqlState(*b"55000");
+    /// A row with the same unique key is there.
+    pub const UNIQUE_VIOLATION: SqlState = SqlState(*b"23505");
     /// The caller lacks a right.
     pub const INSUFFICIENT_PRIVILEGE: SqlState = SqlState(*b"42501");
     /// There is no such table.

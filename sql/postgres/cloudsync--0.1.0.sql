@@ -38,7 +38,9 @@ CREATE TABLE cloudsync.tables (
     relation oid NOT NULL UNIQUE,
     name text NOT NULL UNIQUE,
     algorithm text NOT NULL,
-    enabled bool NOT NULL DEFAULT true
+    enabled bool NOT NULL DEFAULT true,
+    -- The key columns' numbers when the clock table was made.
+    key_columns int2[] NOT NULL
 );
 
 -- Per table and column: what cloudsync_set_table() and cloudsync_set_column() set.
@@ -64,14 +66,16 @@ REVOKE ALL ON ALL TABLES IN SCHEMA cloudsync FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA cloudsync FROM PUBLIC;
 
 -- The protocol. Both run as the caller, under the caller's row-level security. The settings fix the
--- text form of values; the search path stays the caller's, whose triggers run inside.
+-- text form of values and spare the compiling of statements that run once; the search path stays the caller's, whose triggers run inside.
 CREATE FUNCTION @extschema@.cloudsync_push(request bytea) RETURNS bytea
     VOLATILE STRICT PARALLEL UNSAFE
     SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    SET jit = off
     LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_push_wrapper';
 CREATE FUNCTION @extschema@.cloudsync_pull(request bytea) RETURNS bytea
     STABLE STRICT PARALLEL UNSAFE
     SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    SET jit = off
     LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_pull_wrapper';
 
 -- Capture: what the statement triggers of synced tables call.

@@ -56,7 +56,12 @@ fn set(key: Option<&str>, value: Option<&str>) -> Result<()> {
     }
 }
 
-fn set_column(table: Option<&str>, column: Option<&str>, key: Option<&str>, value: Option<&str>) -> Result<()> {
+fn set_column(
+    table: Option<&str>,
+    column: Option<&str>,
+    key: Option<&str>,
+    value: Option<&str>,
+) -> Result<()> {
     let name = required(table, "table")?;
     let column = required(column, "column")?;
     let key = required(key, "key")?;

@@ -6,7 +6,8 @@ use crate::error::{PgError, Result, SqlState, or_report};
 use crate::settings;
 use crate::setup::{self, Options, names};
 
-/// `cloudsync_init(table text, algorithm text, flags int) RETURNS bytea`: the site id.
+/// `cloudsync_init(table text, algorithm text, flags int) RETURNS bytea`: the site id. The table `*` means
+/// all that the caller owns in the current schema; those that cannot be synced are named in notices.
 #[pg_extern(sql = false)]
 fn cloudsync_init(table: Option<&str>, algorithm: Option<&str>, flags: Option<i32>) -> Vec<u8> {
     or_report(init(table, algorithm, flags))
@@ -17,7 +18,11 @@ fn init(table: Option<&str>, algorithm: Option<&str>, flags: Option<i32>) -> Res
     match given(table)? {
         "*" => {
             for relation in names::eligible()? {
-                setup::init(relation, options)?;
+                let unfit = [SqlState::INVALID_TABLE, SqlState::WRONG_OBJECT];
+                match setup::init(relation, options) {
+                    Err(error) if unfit.contains(&error.sqlstate) => pgrx::notice!("{}", error.message),
+                    outcome => outcome?,
+                }
             }
         }
         name => setup::init(names::resolve_owned(name)?, options)?,

@@ -155,5 +155,10 @@ fn cloudsync_clock_json(clock: &[u8]) -> String {
     let stamp = |stamp: &Stamp<SiteOrdinal>| format!("[{},{}]", stamp.version.0, stamp.site.0);
     let cells: Vec<String> =
         clock.own_cells().iter().map(|(column, at)| format!("\"{}\":{}", column.0, stamp(at))).collect();
-    format!("{{\"length\":{},\"life\":{},\"cells\":{{{}}}}}", clock.length.0, stamp(&clock.life), cells.join(","))
+    format!(
+        "{{\"length\":{},\"life\":{},\"cells\":{{{}}}}}",
+        clock.length.0,
+        stamp(&clock.life),
+        cells.join(",")
+    )
 }

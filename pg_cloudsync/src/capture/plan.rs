@@ -14,18 +14,29 @@ use crate::error::Result;
 use crate::ffi::invalidate;
 use crate::ffi::trigger::Event;
 
-/// What a plan is for: a relation (the table or a partition), the number of the synced table, the
-/// kind of statement, and whether the transaction captured a write of the table before.
+/// What may be taken for granted of the rows of a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// The transaction captures a write of the table for the first time.
+    First,
+    /// It did before: what is captured as deleted may be there again.
+    Again,
+    /// Many rows were inserted, all of keys never seen. If that is wrong, the statement fails with a
+    /// unique violation.
+    Fresh,
+}
+
+/// What a plan is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Purpose {
-    /// The relation.
+    /// The relation: the table or a partition.
     pub relation: pg_sys::Oid,
-    /// The synced table.
+    /// The number of the synced table.
     pub table: i32,
     /// The kind of statement.
     pub event: Event,
-    /// See [`statement::capture`].
-    pub again: bool,
+    /// What may be taken for granted.
+    pub mode: Mode,
 }
 
 /// A prepared statement and what else capture must know of the table.
@@ -59,7 +70,7 @@ pub fn find(client: &SpiClient<'_>, purpose: Purpose) -> Result<Option<Rc<Plan>>
         return Ok(Some(known));
     }
     let Some(table) = catalog::by_id(purpose.table)? else { return Ok(None) };
-    let text = statement::capture(&table, relation, purpose.event, purpose.again)?;
+    let text = statement::capture(&table, relation, purpose.event, purpose.mode)?;
     let plan = Rc::new(Plan {
         statement: client.prepare_mut(&text, &[])?.keep(),
         algorithm: table.algorithm,

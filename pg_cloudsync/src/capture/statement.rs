@@ -3,6 +3,7 @@
 use pgrx::pg_sys;
 
 use crate::capture::delta::{self, TrackedColumn};
+use crate::capture::plan::Mode;
 use crate::capture::{NEW_ROWS, OLD_ROWS};
 use crate::catalog::{self, DataColumn, SyncedTable};
 use crate::error::Result;
@@ -19,15 +20,15 @@ const DELETED: &str =
     "(SELECT cloudsync.delete_delta(cloudsync.local_stamp(h.version)) FROM cloudsync.highest h)";
 
 /// The statement that captures one kind of write on `relation`, the table itself or a partition.
-/// `again`: whether the transaction captured a write of the table before.
 ///
 /// # Errors
 /// The catalog cannot be read.
-pub fn capture(table: &SyncedTable, relation: pg_sys::Oid, event: Event, again: bool) -> Result<String> {
+pub fn capture(table: &SyncedTable, relation: pg_sys::Oid, event: Event, mode: Mode) -> Result<String> {
     let touched = match event {
+        Event::Insert if mode == Mode::Fresh => format!("WITH t AS ({})", insert(table, &inserted(table))),
         Event::Insert => format!("WITH t AS ({})", merge(table, &inserted(table))),
         Event::Update => change(table, &updated(table)?),
-        Event::Delete => change(table, &deleted(table, again)),
+        Event::Delete => change(table, &deleted(table, mode)),
         Event::Truncate => format!("WITH t AS ({})", truncated(table, relation)),
     };
     Ok(format!(
@@ -76,15 +77,19 @@ fn merge(table: &SyncedTable, deltas: &str) -> String {
     )
 }
 
+/// Makes clocks of rows that have none.
+fn insert(table: &SyncedTable, deltas: &str) -> String {
+    format!("INSERT INTO {} AS c ({}, clock) {deltas} RETURNING c.row_id", table.clock, key_list(table))
+}
+
 /// In key order, so that the index of the clock table is walked and not jumped about in.
 fn inserted(table: &SyncedTable) -> String {
     let keys = columns_of("n", table);
     format!("SELECT {keys}, {INSERTED} FROM {NEW_ROWS} n ORDER BY {keys}")
 }
 
-/// `again`: the transaction captured a write of the table before, so that the row may be there again.
-fn deleted(table: &SyncedTable, again: bool) -> String {
-    let gone = if again {
+fn deleted(table: &SyncedTable, mode: Mode) -> String {
+    let gone = if mode == Mode::Again {
         let exists = exists(table, table.relation, |at| column_of("o", table, at));
         format!(" WHERE NOT {exists}")
     } else {
@@ -93,7 +98,8 @@ fn deleted(table: &SyncedTable, again: bool) -> String {
     let keys: Vec<String> = (0..table.key.len())
         .map(|at| format!("{} AS {}", column_of("o", table, at), SyncedTable::clock_key(at)))
         .collect();
-    format!("SELECT {}, {DELETED} AS delta FROM {OLD_ROWS} o{gone}", keys.join(", "))
+    let order = columns_of("o", table);
+    format!("SELECT {}, {DELETED} AS delta FROM {OLD_ROWS} o{gone} ORDER BY {order}", keys.join(", "))
 }
 
 /// Old and new rows paired by key: a key that is only among the old ones was deleted, one that is
@@ -122,7 +128,9 @@ fn updated(table: &SyncedTable) -> Result<String> {
 fn renamed(table: &SyncedTable, rows: &str) -> String {
     let mut list = vec!["true AS here".to_owned()];
     let keys = table.key.iter().enumerate();
-    list.extend(keys.map(|(at, key)| format!("r.{} AS {}", quote::ident(&key.name), SyncedTable::clock_key(at))));
+    list.extend(
+        keys.map(|(at, key)| format!("r.{} AS {}", quote::ident(&key.name), SyncedTable::clock_key(at))),
+    );
     let columns = table.columns.iter();
     list.extend(columns.map(|column| format!("r.{} AS c{}", quote::ident(&column.name), column.attnum)));
     format!("SELECT {} FROM {rows} r", list.join(", "))
@@ -178,11 +186,7 @@ fn exists(table: &SyncedTable, relation: pg_sys::Oid, key: impl Fn(usize) -> Str
     format!("cloudsync.row_exists({}, {}::pg_catalog.oid, {})", table.id, relation.to_u32(), keys.join(", "))
 }
 
-fn equal(
-    table: &SyncedTable,
-    left: impl Fn(usize) -> String,
-    right: impl Fn(usize) -> String,
-) -> String {
+fn equal(table: &SyncedTable, left: impl Fn(usize) -> String, right: impl Fn(usize) -> String) -> String {
     let pairs = table.key.iter().enumerate();
     let terms: Vec<String> =
         pairs.map(|(at, key)| format!("{} {} {}", left(at), key.equal, right(at))).collect();

@@ -38,7 +38,11 @@ fn cloudsync_row_exists(fcinfo: pg_sys::FunctionCallInfo) -> bool {
         let (Some(table), Some(relation)) = (arguments.first(), arguments.get(1)) else { return false };
         let table = i32::from_datum(table.value, table.isnull);
         let relation = pg_sys::Oid::from_datum(relation.value, relation.isnull);
-        (table.unwrap_or(0), relation.unwrap_or(pg_sys::InvalidOid), arguments.get(FIRST_KEY..).unwrap_or(&[]))
+        (
+            table.unwrap_or(0),
+            relation.unwrap_or(pg_sys::InvalidOid),
+            arguments.get(FIRST_KEY..).unwrap_or(&[]),
+        )
     };
     or_report(row_exists(table, relation, key))
 }
@@ -57,7 +61,9 @@ fn row_exists(table: i32, relation: pg_sys::Oid, key: &[pg_sys::NullableDatum]) 
         })
         .collect();
     let _owner = AsTableOwner::enter(lookup.owner);
-    Ok(Spi::connect_mut(|client| client.update(&lookup.statement, Some(1), &args).map(|rows| !rows.is_empty()))?)
+    Ok(Spi::connect_mut(|client| {
+        client.update(&lookup.statement, Some(1), &args).map(|rows| !rows.is_empty())
+    })?)
 }
 
 fn lookup(table: i32, relation: pg_sys::Oid) -> Result<Rc<Lookup>> {
@@ -68,8 +74,9 @@ fn lookup(table: i32, relation: pg_sys::Oid) -> Result<Rc<Lookup>> {
     {
         return Ok(known);
     }
-    let table = catalog::by_id(table)?
-        .ok_or_else(|| PgError::new(SqlState::NOT_IN_STATE, format!("synced table {table} does not exist")))?;
+    let table = catalog::by_id(table)?.ok_or_else(|| {
+        PgError::new(SqlState::NOT_IN_STATE, format!("synced table {table} does not exist"))
+    })?;
     let (name, owner) = catalog::name_and_owner(relation)?;
     let lookup = Rc::new(prepare(&table, &name, owner, generation)?);
     let old = LOOKUPS.with_borrow_mut(|map| map.get_or_insert_default().insert(relation, Rc::clone(&lookup)));
@@ -88,6 +95,7 @@ fn prepare(table: &SyncedTable, name: &str, owner: pg_sys::Oid, generation: u64)
     let types: Vec<pg_sys::Oid> = table.key.iter().map(|key| key.type_oid).collect();
     let oids: Vec<PgOid> = types.iter().map(|oid| PgOid::from(*oid)).collect();
     let _owner = AsTableOwner::enter(owner);
-    let statement = Spi::connect_mut(|client| client.prepare_mut(sql.as_str(), &oids).map(|plan| plan.keep()))?;
+    let statement =
+        Spi::connect_mut(|client| client.prepare_mut(sql.as_str(), &oids).map(|plan| plan.keep()))?;
     Ok(Lookup { statement, owner, types, generation })
 }

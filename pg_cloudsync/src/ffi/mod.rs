@@ -2,6 +2,7 @@
 
 pub mod flag;
 pub mod image;
+mod init;
 pub mod invalidate;
 mod lookup;
 pub mod owner;

@@ -38,10 +38,7 @@ impl AsOwner {
         let nest_level = unsafe {
             pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
             let nest_level = pg_sys::NewGUCNestLevel();
-            pg_sys::SetUserIdAndSecContext(
-                owner,
-                context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as c_int,
-            );
+            pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as c_int);
             set_option(c"search_path", OWNER_PATH);
             nest_level
         };
@@ -60,8 +57,12 @@ impl AsOwner {
     /// Switches off, until the guard is dropped, every way of planning but lookups by index. A kept
     /// plan is made once: by a first statement of a hundred thousand rows, or on a table that is still
     /// empty, it would be made to read the whole table for each statement to come.
+    ///
+    /// What is switched off is priced beyond reason, which would make PostgreSQL compile each such plan
+    /// before it runs: 0.2 to 0.5 s a statement. So that is switched off too.
     pub fn plan_by_index(&self) {
-        for option in [c"enable_seqscan", c"enable_bitmapscan", c"enable_hashjoin", c"enable_mergejoin"] {
+        let options = [c"enable_seqscan", c"enable_bitmapscan", c"enable_hashjoin", c"enable_mergejoin", c"jit"];
+        for option in options {
             // SAFETY: the guard's nest level is open, so the settings of before come back with it.
             unsafe { set_option(option, c"off") };
         }

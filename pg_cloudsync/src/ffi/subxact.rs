@@ -56,7 +56,7 @@ enum Failure {
     /// To be handed back.
     Refused(PgError),
     /// To be raised again once the subtransaction is gone.
-    Fatal(CaughtError),
+    Fatal(Box<CaughtError>),
 }
 
 fn catch<T>(action: impl FnOnce() -> Result<T>) -> std::result::Result<T, Failure> {
@@ -84,7 +84,7 @@ fn catch<T>(action: impl FnOnce() -> Result<T>) -> std::result::Result<T, Failur
 
 fn judge(error: CaughtError) -> Failure {
     let (CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)) = &error else {
-        return Failure::Fatal(error);
+        return Failure::Fatal(Box::new(error));
     };
     let mut sqlstate = SqlState::from_code(report.sql_error_code() as c_int);
     if sqlstate == SqlState::INTERNAL && LAST_CODE.get() != 0 {
@@ -92,7 +92,7 @@ fn judge(error: CaughtError) -> Failure {
     }
     // Operator intervention (a cancel, a timeout, a shutdown) is about the session, not the row.
     if sqlstate.as_str().starts_with("57") {
-        return Failure::Fatal(error);
+        return Failure::Fatal(Box::new(error));
     }
     Failure::Refused(PgError {
         sqlstate,

@@ -46,7 +46,10 @@ impl<'a> Firing<'a> {
             }
         };
         let Some(data) = data else {
-            return Err(PgError::new(SqlState::WRONG_OBJECT, "cloudsync.capture() was not called as a trigger"));
+            return Err(PgError::new(
+                SqlState::WRONG_OBJECT,
+                "cloudsync.capture() was not called as a trigger",
+            ));
         };
         Ok(Firing { data })
     }
@@ -82,18 +85,23 @@ impl<'a> Firing<'a> {
             if trigger.tgnargs == 1 { CStr::from_ptr(*trigger.tgargs).to_str().ok() } else { None }
         };
         argument.and_then(|text| text.parse().ok()).ok_or_else(|| {
-            PgError::new(SqlState::WRONG_OBJECT, "a trigger on cloudsync.capture() must be made by cloudsync_init()")
+            PgError::new(
+                SqlState::WRONG_OBJECT,
+                "a trigger on cloudsync.capture() must be made by cloudsync_init()",
+            )
         })
     }
 
-    /// Whether the statement touched a row; for TRUNCATE, which does not tell, true.
-    pub fn touched_rows(&self) -> bool {
+    /// How many rows the statement touched, those of before and after an update counted once; `None`
+    /// for TRUNCATE, which does not tell.
+    pub fn rows(&self) -> Option<i64> {
         let stores = [self.data.tg_oldtable, self.data.tg_newtable];
-        if stores.iter().all(|store| store.is_null()) {
-            return true;
-        }
         // SAFETY: the transition tables live as long as the trigger data.
-        stores.iter().any(|store| !store.is_null() && unsafe { pg_sys::tuplestore_tuple_count(*store) } > 0)
+        let counts = stores
+            .iter()
+            .filter(|store| !store.is_null())
+            .map(|store| unsafe { pg_sys::tuplestore_tuple_count(*store) });
+        counts.max()
     }
 
     /// Makes the transition tables known by name to the queries of this SPI connection.

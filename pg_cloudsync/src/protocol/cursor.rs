@@ -63,7 +63,8 @@ pub(super) fn note_touched(table: i64, site: SiteOrdinal, rows: &RoaringTreemap)
         return Ok(());
     }
     let mut bytes = Vec::with_capacity(rows.serialized_size());
-    rows.serialize_into(&mut bytes).map_err(|_| PgError::internal("cloudsync: a bitmap cannot be written"))?;
+    rows.serialize_into(&mut bytes)
+        .map_err(|_| PgError::internal("cloudsync: a bitmap cannot be written"))?;
     let sql = "INSERT INTO cloudsync.log (xid, table_id, site, rows) \
         VALUES (pg_catalog.pg_current_xact_id(), CAST($1 AS pg_catalog.int4), CAST($2 AS pg_catalog.int4), $3)";
     let args = vec![Arg::Long(table), Arg::Long(i64::from(site.0)), Arg::Bytes(bytes)];

@@ -29,7 +29,8 @@ pub(super) fn gone(request: &GoneRequest) -> Result<GoneReply, PgError> {
     }
     let held = request.held.iter().fold(0u64, |sum, (_, ids)| sum.saturating_add(ids.len()));
     if held > MAX_HELD {
-        let message = format!("the request names {held} rows, more than the {MAX_HELD} allowed: ask by table");
+        let message =
+            format!("the request names {held} rows, more than the {MAX_HELD} allowed: ask by table");
         return Err(PgError::new(SqlState::LIMIT_EXCEEDED, message));
     }
     // The asker's own pushes count too: it may have pushed a row out of its own sight.

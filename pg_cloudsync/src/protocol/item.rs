@@ -1,6 +1,6 @@
 //! One planned row on its way into the database.
 
-use cloudsync_shared::change::{RowChange, TableChanges};
+use cloudsync_shared::change::RowChange;
 use cloudsync_shared::clock::RowClock;
 use cloudsync_shared::id::{ColumnId, SiteId};
 use cloudsync_shared::merge::{RowAction, TablePlan, decide_row};
@@ -17,8 +17,6 @@ use crate::error::PgError;
 pub(super) struct Work<'a> {
     /// The table.
     pub(super) table: &'a Table,
-    /// What was pushed.
-    pub(super) changes: &'a TableChanges,
     /// For each of the changes' columns the table's.
     pub(super) columns: &'a [Option<ColumnId>],
 }
@@ -26,7 +24,7 @@ pub(super) struct Work<'a> {
 impl<'a> Work<'a> {
     /// The work of a plan.
     pub(super) fn new(table: &'a Table, plan: &'a TablePlan<'a>) -> Work<'a> {
-        Work { table, changes: plan.changes, columns: &plan.columns }
+        Work { table, columns: &plan.columns }
     }
 }
 
@@ -134,8 +132,7 @@ impl<'a> Item<'a> {
             }
             Shape::Update(ids, reset) => {
                 let mut ids = ids.iter().chain(&reset);
-                table.can_select()
-                    && ids.all(|id| table.column(*id).is_some_and(|column| column.can_update))
+                table.can_select() && ids.all(|id| table.column(*id).is_some_and(|column| column.can_update))
             }
             Shape::Delete => table.can_select() && table.can_delete,
             // The clock alone moves: of a living row only for those who may update it, of a dead or

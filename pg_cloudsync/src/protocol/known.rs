@@ -41,7 +41,7 @@ pub(super) fn read_known(table: &Table, keys: &[&[Value]]) -> Result<Vec<Option<
     set.push_keys(&table.keys, keys)?;
     let sql = format!(
         "SELECT u.ord, c.row_id, c.clock FROM {} JOIN {} AS c ON {}",
-        set.from_item(),
+        set.as_from_item(),
         table.clocks,
         clock_join(&table.keys)
     );
@@ -124,32 +124,36 @@ fn judge(column: &TableColumn, value: &Value) -> Judgement {
         return Judgement::Fits;
     }
     match (column.kind.kind, value) {
-        (Kind::Printed | Kind::Formatted, Value::Text(_)) => Judgement::Look,
+        (kind, Value::Text(_)) if kind.is_printed() => Judgement::Look,
         (Kind::Single, Value::Real(_)) => Judgement::Fits,
         _ => Judgement::Refused(refusal(
             "22P02",
-            format!("key column {} is of type {}: the key is not written as that type writes it", column.name, column.kind.name),
+            format!(
+                "key column {} is of type {}: the key is not written as that type writes it",
+                column.name, column.kind.name
+            ),
         )),
     }
 }
 
 fn written_differently(table: &Table) -> Refusal {
-    refusal("22P02", format!("the key of a row of table {} is not written as its type writes it", table.relation))
+    refusal(
+        "22P02",
+        format!("the key of a row of table {} is not written as its type writes it", table.relation),
+    )
 }
 
 fn differently_written(table: &Table, batch: &[&(Key, Vec<Value>)]) -> Result<Vec<usize>, PgError> {
     let keys: Vec<&[Value]> = batch.iter().map(|(_, values)| values.as_slice()).collect();
     let mut set = Set::default();
     set.push_keys(&table.keys, &keys)?;
-    let printed = table.keys.iter().enumerate().filter(|(_, key)| {
-        matches!(key.kind.kind, Kind::Printed | Kind::Formatted)
-    });
+    let printed = table.keys.iter().enumerate().filter(|(_, key)| key.kind.kind.is_printed());
     let differs = printed.map(|(at, key)| {
         let element = format!("u.k{}", at + 1);
         format!("{} IS DISTINCT FROM {element}", key.kind.output(&key.kind.input(&element)))
     });
     let differs: Vec<String> = differs.collect();
-    let sql = format!("SELECT u.ord FROM {} WHERE {}", set.from_item(), differs.join(" OR "));
+    let sql = format!("SELECT u.ord FROM {} WHERE {}", set.raw("u"), differs.join(" OR "));
     query(Mode::Write, &sql, set.into_args(), |row| {
         Ok(usize::try_from(row.known_long(1)?).unwrap_or_default().wrapping_sub(1))
     })

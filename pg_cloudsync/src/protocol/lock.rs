@@ -21,7 +21,7 @@ pub(super) fn lock_rows(table: &Table, items: &[&Item<'_>]) -> Result<Vec<usize>
     let order: Vec<String> = table.keys.iter().map(|key| format!("t.{}", key.quoted)).collect();
     let sql = format!(
         "SELECT u.ord FROM {} JOIN {} AS t ON {} ORDER BY {} FOR {} OF t",
-        set.from_item(),
+        set.as_from_item(),
         table.relation,
         base_join(&table.keys),
         order.join(", "),

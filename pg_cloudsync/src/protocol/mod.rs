@@ -4,7 +4,7 @@
 //! row-level security decide; the metadata is read and written as the owner, in scopes that run
 //! nothing of the caller's. No function keeps state between calls.
 //!
-//! Import order: `types`, `spi` → `set` → `table` → `sites`, `cursor`, `rows`, `known` → `item`,
+//! Import order: `printed`, `spi` → `types` → `set` → `table` → `sites`, `cursor`, `rows`, `known` → `item`,
 //! `lock`, `reread` → `write` → `store` → `push`, `pull`, `gone`.
 
 mod cursor;
@@ -12,6 +12,7 @@ mod gone;
 mod item;
 mod known;
 mod lock;
+mod printed;
 mod pull;
 mod push;
 mod refuse;
@@ -25,22 +26,25 @@ mod table;
 mod types;
 mod write;
 
+use std::panic::AssertUnwindSafe;
+
 use cloudsync_shared::message::Message;
 use cloudsync_shared::wire;
-use pgrx::pg_extern;
+use pgrx::pg_sys::panic::CaughtError;
+use pgrx::{PgTryBuilder, pg_extern};
 
 use crate::error::{PgError, Result, SqlState, or_report};
 
 /// `cloudsync_push(bytea) returns bytea`: takes a device's writes.
 #[pg_extern(sql = false)]
 fn cloudsync_push(request: &[u8]) -> Vec<u8> {
-    or_report(answer_push(request))
+    or_report(cleanly(|| answer_push(request)))
 }
 
 /// `cloudsync_pull(bytea) returns bytea`: tells a device what is new, or what is gone. Writes nothing.
 #[pg_extern(sql = false)]
 fn cloudsync_pull(request: &[u8]) -> Vec<u8> {
-    or_report(answer_pull(request))
+    or_report(cleanly(|| answer_pull(request)))
 }
 
 fn answer_push(request: &[u8]) -> Result<Vec<u8>> {
@@ -57,6 +61,20 @@ fn answer_pull(request: &[u8]) -> Result<Vec<u8>> {
         _ => return Err(wrong_message("cloudsync_pull takes a pull request or a gone request")),
     };
     Ok(wire::encode(&reply)?)
+}
+
+/// Runs an answer; an error of PostgreSQL's on the way goes on with its SQLSTATE and sentence alone,
+/// without the details that may quote rows, and without a trace of this code.
+fn cleanly<T>(answer: impl FnOnce() -> Result<T>) -> Result<T> {
+    PgTryBuilder::new(AssertUnwindSafe(answer))
+        .catch_others(|error| match error {
+            CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => {
+                let sqlstate = SqlState::from_code(report.sql_error_code() as i32);
+                Err(PgError::new(sqlstate, report.message().to_owned()))
+            }
+            CaughtError::RustPanic { .. } => Err(PgError::internal("cloudsync failed: please report this")),
+        })
+        .execute()
 }
 
 fn wrong_message(message: &str) -> PgError {

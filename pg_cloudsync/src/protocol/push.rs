@@ -11,7 +11,7 @@ use cloudsync_shared::message::{PushReply, PushRequest, RowResult};
 use cloudsync_shared::port::RowOutcome;
 use cloudsync_shared::value::Value;
 
-use super::known::read_known;
+use super::known::{read_known, refuse_keys};
 use super::refuse::{is_about_the_whole, may_heal, no_right};
 use super::rows::{ClockRow, visible_changes};
 use super::sites::{SiteNames, sites_of};
@@ -81,7 +81,8 @@ fn by_life(changes: ChangeBatch, tables: &[Table]) -> (ChangeBatch, ChangeBatch)
             changes.fold();
             let (living, gone): (Vec<RowChange>, Vec<RowChange>) =
                 changes.rows.into_iter().partition(|row| row.length.is_alive());
-            let part = |rows| TableChanges { table: changes.table.clone(), columns: changes.columns.clone(), rows };
+            let part =
+                |rows| TableChanges { table: changes.table.clone(), columns: changes.columns.clone(), rows };
             if !living.is_empty() {
                 alive.tables.push(part(living));
             }
@@ -145,9 +146,7 @@ impl Passes<'_> {
         let mut again = ChangeBatch::default();
         for table in self.alive.tables.iter().chain(&self.dead.tables) {
             let Some(known) = outcomes.get(&table.table) else { continue };
-            let is_open = |row: &&RowChange| {
-                matches!(known.get(&row.key), Some(RowOutcome::Refused(refusal)) if may_heal(refusal))
-            };
+            let is_open = |row: &&RowChange| matches!(known.get(&row.key), Some(RowOutcome::Refused(refusal)) if may_heal(refusal));
             let rows: Vec<RowChange> = table.rows.iter().filter(is_open).cloned().collect();
             if !rows.is_empty() {
                 let (table, columns) = (table.table.clone(), table.columns.clone());
@@ -202,17 +201,21 @@ fn restored(
             continue;
         };
         let refused = keys.iter().zip(results).filter(|(_, result)| matches!(result, RowResult::Refused(_)));
-        let values: Vec<Vec<Value>> = refused
-            .filter_map(|(key, _)| key.decode(table.keys.len()).ok())
-            .filter(|values| is_plain(table, values))
-            .collect();
-        let values: Vec<&[Value]> = values.iter().map(Vec::as_slice).collect();
+        let mut decoded: Vec<(Key, Vec<Value>)> =
+            refused.filter_map(|(key, _)| Some((key.clone(), key.decode(table.keys.len()).ok()?))).collect();
+        let impossible = refuse_keys(table, &decoded)?;
+        decoded.retain(|(key, _)| !impossible.contains_key(key));
+        let values: Vec<&[Value]> = decoded.iter().map(|(_, values)| values.as_slice()).collect();
         let clocks: Vec<ClockRow> = values
             .iter()
             .zip(read_known(table, &values)?)
             .filter_map(|(keys, known)| {
                 let known = known?;
-                Some(ClockRow { row_id: known.row_id.unsigned_abs(), keys: keys.to_vec(), clock: known.clock })
+                Some(ClockRow {
+                    row_id: known.row_id.unsigned_abs(),
+                    keys: keys.to_vec(),
+                    clock: known.clock,
+                })
             })
             .collect();
         let rows: Vec<RowChange> =
@@ -223,9 +226,4 @@ fn restored(
         }
     }
     Ok(restored)
-}
-
-/// Whether a key can be looked up without an error: those that cannot name no row here.
-fn is_plain(table: &Table, values: &[Value]) -> bool {
-    table.keys.iter().zip(values).all(|(column, value)| column.kind.write(value, &column.name).is_ok())
 }

@@ -9,7 +9,8 @@ use crate::error::{PgError, SqlState};
 pub(super) fn is_about_the_whole(error: &PgError) -> bool {
     let code = error.sqlstate.as_str();
     let class = code.get(..2).unwrap_or_default();
-    matches!(class, "08" | "25" | "40" | "53" | "57" | "58" | "F0") || matches!(code, "55P03" | "XX001" | "XX002")
+    matches!(class, "08" | "25" | "40" | "53" | "57" | "58" | "F0")
+        || matches!(code, "55P03" | "XX001" | "XX002")
 }
 
 /// Whether another row of the same push may make up for it: a parent that comes later.
@@ -31,7 +32,9 @@ pub(super) fn no_right(relation: &str) -> Refusal {
 pub(super) fn passed_over(relation: &str) -> Refusal {
     Refusal {
         sqlstate: "42501".into(),
-        message: format!("a row of table {relation} may not be written by this user (row-level security or a trigger)"),
+        message: format!(
+            "a row of table {relation} may not be written by this user (row-level security or a trigger)"
+        ),
     }
 }
 

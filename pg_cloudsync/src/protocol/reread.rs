@@ -58,7 +58,9 @@ pub(super) fn differing(
         .collect();
     let columns: Vec<&TableColumn> = work.table.readable().collect();
     for (index, stored) in read(work, items, &places)? {
-        let Some((at, item)) = places.get(index).and_then(|at| Some((*at, items.get(*at)?))) else { continue };
+        let Some((at, item)) = places.get(index).and_then(|at| Some((*at, items.get(*at)?))) else {
+            continue;
+        };
         let cells = item.cells(work);
         let old = before.0.get(at).and_then(Option::as_ref);
         let found = columns.iter().zip(&stored).enumerate().filter(|(place, (column, value))| {

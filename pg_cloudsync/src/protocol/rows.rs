@@ -28,7 +28,12 @@ pub(super) struct ClockRow {
 ///
 /// # Errors
 /// The metadata cannot be read.
-pub(super) fn clocks_after(mode: Mode, table: &Table, after: u64, limit: usize) -> Result<Vec<ClockRow>, PgError> {
+pub(super) fn clocks_after(
+    mode: Mode,
+    table: &Table,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<ClockRow>, PgError> {
     let sql = format!(
         "SELECT {} FROM {} AS c WHERE c.row_id OPERATOR(pg_catalog.>) $1 ORDER BY c.row_id LIMIT $2",
         clock_outputs(table),
@@ -88,7 +93,7 @@ pub(super) fn visible_values(
     let sql = format!(
         "SELECT {} FROM {} JOIN {} AS t ON {}",
         outputs.join(", "),
-        set.from_item(),
+        set.as_from_item(),
         table.relation,
         base_join(&table.keys)
     );

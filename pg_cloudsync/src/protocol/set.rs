@@ -12,12 +12,15 @@ use super::types::Input;
 pub(super) struct Set {
     args: Vec<Arg>,
     names: Vec<String>,
+    /// What each column is to the statement, by its name in `r`.
+    outputs: Vec<String>,
 }
 
 impl Set {
     /// Adds a column that already is an argument.
     pub(super) fn push(&mut self, name: &str, arg: Arg) {
         self.names.push(name.to_owned());
+        self.outputs.push(format!("r.{name}"));
         self.args.push(arg);
     }
 
@@ -44,23 +47,40 @@ impl Set {
         Ok(())
     }
 
-    /// Adds the columns of a key, named `k1`, `k2` and so on.
+    /// Adds the columns of a key, named `k1`, `k2` and so on, of the key's own types.
     ///
     /// # Errors
     /// A key column's type can never hold one of the values.
     pub(super) fn push_keys(&mut self, keys: &[TableColumn], rows: &[&[Value]]) -> Result<(), Refusal> {
         for (at, column) in keys.iter().enumerate() {
             let values = rows.iter().map(|row| row.get(at).unwrap_or(&Value::Null));
-            self.push_values(&format!("k{}", at + 1), column, values)?;
+            let name = format!("k{}", at + 1);
+            self.push_values(&name, column, values)?;
+            if let Some(output) = self.outputs.last_mut() {
+                *output = column.kind.input(&format!("r.{name}"));
+            }
         }
         Ok(())
     }
 
-    /// The `FROM` item: the columns as named, and `ord` counted from 1.
-    pub(super) fn from_item(&self) -> String {
+    /// The `FROM` item `u`: the columns as named, and `ord` counted from 1.
+    ///
+    /// Keys are cast inside, behind a fence: a cast may tell of the values it is given, so PostgreSQL
+    /// would not look a key up in an index before row-level security has read the whole table. The
+    /// comparison of the finished keys is free of that.
+    pub(super) fn as_from_item(&self) -> String {
+        let outputs =
+            self.outputs.iter().zip(&self.names).map(|(output, name)| format!("{output} AS {name}"));
+        let outputs: Vec<String> = outputs.collect();
+        format!("(SELECT {}, r.ord FROM {} OFFSET 0) AS u", outputs.join(", "), self.raw("r"))
+    }
+
+    /// The `FROM` item of the columns as they came.
+    pub(super) fn raw(&self, alias: &str) -> String {
         let lists: Vec<String> =
             (1..=self.args.len()).map(|at| format!("pg_catalog.unnest(${at})")).collect();
-        format!("ROWS FROM ({}) WITH ORDINALITY AS u({}, ord)", lists.join(", "), self.names.join(", "))
+        let names = self.names.join(", ");
+        format!("ROWS FROM ({}) WITH ORDINALITY AS {alias}({names}, ord)", lists.join(", "))
     }
 
     /// The arguments.
@@ -71,11 +91,14 @@ impl Set {
 
 /// The condition that joins `u`'s key columns with the key columns of `alias`, by the operators of
 /// the table's own key.
-pub(super) fn key_join(keys: &[TableColumn], alias: &str, column_of: impl Fn(usize, &TableColumn) -> String) -> String {
+pub(super) fn key_join(
+    keys: &[TableColumn],
+    alias: &str,
+    column_of: impl Fn(usize, &TableColumn) -> String,
+) -> String {
     let parts = keys.iter().enumerate().map(|(at, key)| {
         let operator = key.equals.as_deref().unwrap_or("OPERATOR(pg_catalog.=)");
-        let element = key.kind.input(&format!("u.k{}", at + 1));
-        format!("{alias}.{} {operator} {element}", column_of(at, key))
+        format!("{alias}.{} {operator} u.k{}", column_of(at, key), at + 1)
     });
     parts.collect::<Vec<_>>().join(" AND ")
 }

@@ -74,9 +74,8 @@ impl SiteNames {
     pub(super) fn find(mode: Mode, site: SiteId) -> Result<Option<SiteOrdinal>, PgError> {
         let sql = "SELECT CAST(ordinal AS pg_catalog.int8) FROM cloudsync.sites \
             WHERE site_id OPERATOR(pg_catalog.=) $1";
-        let found = AsOwner::run(|| {
-            query(mode, sql, vec![Arg::Bytes(site.0.to_vec())], |row| row.known_long(1))
-        })?;
+        let found =
+            AsOwner::run(|| query(mode, sql, vec![Arg::Bytes(site.0.to_vec())], |row| row.known_long(1)))?;
         Ok(found.first().and_then(|ordinal| u32::try_from(*ordinal).ok()).map(SiteOrdinal))
     }
 

@@ -23,20 +23,6 @@ pub(super) enum Arg {
     Bytes(Vec<u8>),
 }
 
-impl Arg {
-    /// The SQL type of the argument, for casts in a statement's text.
-    pub(super) fn sql_type(&self) -> &'static str {
-        match self {
-            Arg::Texts(_) => "pg_catalog.text[]",
-            Arg::Blobs(_) => "pg_catalog.bytea[]",
-            Arg::Longs(_) => "pg_catalog.int8[]",
-            Arg::Long(_) => "pg_catalog.int8",
-            Arg::Text(_) => "pg_catalog.text",
-            Arg::Bytes(_) => "pg_catalog.bytea",
-        }
-    }
-}
-
 /// Whether a statement may write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {

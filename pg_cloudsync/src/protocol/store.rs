@@ -64,7 +64,13 @@ pub(super) struct Touched {
 
 impl<'a> PgStore<'a> {
     /// Begins a push.
-    pub(super) fn new(tables: &'a [Table], sites: SiteNames, now: Millis, highest: Version, check_now: bool) -> Self {
+    pub(super) fn new(
+        tables: &'a [Table],
+        sites: SiteNames,
+        now: Millis,
+        highest: Version,
+        check_now: bool,
+    ) -> Self {
         PgStore {
             tables,
             sites,
@@ -201,7 +207,13 @@ impl<'a> PgStore<'a> {
         Ok(())
     }
 
-    fn note(&mut self, work: &Work<'_>, batch: &[Item<'_>], written: &[(i64, bool)], outcomes: &mut [RowOutcome]) {
+    fn note(
+        &mut self,
+        work: &Work<'_>,
+        batch: &[Item<'_>],
+        written: &[(i64, bool)],
+        outcomes: &mut [RowOutcome],
+    ) {
         let touched = self.touched.entry(work.table.id).or_default();
         for (item, (row_id, altered)) in batch.iter().zip(written) {
             let row_id = row_id.unsigned_abs();
@@ -227,7 +239,10 @@ impl<'a> PgStore<'a> {
         stack: &mut Vec<Vec<Item<'i>>>,
     ) -> Result<(), PgError> {
         if tries >= MAX_TRIES {
-            let message = format!("rows of table {} change faster than they can be merged: try again", work.table.relation);
+            let message = format!(
+                "rows of table {} change faster than they can be merged: try again",
+                work.table.relation
+            );
             return Err(PgError::new(super::refuse::sqlstate("40001"), message));
         }
         for item in &mut batch {
@@ -302,7 +317,11 @@ impl Store for PgStore<'_> {
         Ok(self.tables.iter().find(|known| known.schema.name == table).map(|known| known.schema.clone()))
     }
 
-    fn clocks(&mut self, schema: &TableSchema, keys: &[&Key]) -> Result<Vec<Option<RowClock<SiteId>>>, PgError> {
+    fn clocks(
+        &mut self,
+        schema: &TableSchema,
+        keys: &[&Key],
+    ) -> Result<Vec<Option<RowClock<SiteId>>>, PgError> {
         let table = self.table(&schema.name)?;
         let mut decoded = Vec::with_capacity(keys.len());
         for key in keys {
@@ -342,6 +361,8 @@ impl Store for PgStore<'_> {
                 tries: 0,
             });
         }
+        // One order for all pushes: two that insert the same rows wait for one another, not in a circle.
+        items.sort_by(|one, other| one.change.key.cmp(&other.change.key));
         self.lock(&work, &mut items)?;
         self.carry_out(&work, items, &mut outcomes)?;
         Ok(outcomes)

@@ -1,5 +1,7 @@
 //! What the protocol knows of a synced table: names, types and the caller's rights.
 
+use std::collections::HashMap;
+
 use cloudsync_shared::id::ColumnId;
 use cloudsync_shared::schema::{Algorithm, Column, TableSchema};
 
@@ -174,72 +176,84 @@ fn split_keys(mut attributes: Vec<Attribute>) -> (Vec<TableColumn>, Vec<TableCol
 }
 
 fn read_attributes(mode: Mode, oids: &[i64]) -> Result<Vec<Attribute>, PgError> {
+    let keys = query(mode, KEYS, vec![Arg::Longs(oids.to_vec())], |row| {
+        Ok(((row.known_long(1)?, row.known_long(2)?), (row.known_long(3)?, row.known_text(4)?)))
+    })?;
+    let keys: HashMap<(i64, i64), (i64, String)> = keys.into_iter().collect();
     query(mode, ATTRIBUTES, vec![Arg::Longs(oids.to_vec())], |row| {
-        let is_system = row.flag(6)?;
+        let (oid, number) = (row.known_long(1)?, row.known_long(2)?);
+        let key = keys.get(&(oid, number));
         let type_name = row.known_text(5)?;
-        let system_name = is_system.then_some(type_name.as_str());
-        let id = u16::try_from(row.known_long(2)?).map_err(|_| PgError::internal("a column has no number"))?;
+        let system_name = row.flag(6)?.then_some(type_name.as_str());
+        let id = u16::try_from(number).map_err(|_| PgError::internal("a column has no number"))?;
         Ok(Attribute {
-            oid: row.known_long(1)?,
-            key_position: row.long(9)?,
+            oid,
+            key_position: key.map(|(position, _)| *position),
             column: TableColumn {
                 name: row.known_text(3)?,
-                quoted: row.known_text(11)?,
+                quoted: row.known_text(9)?,
                 id: ColumnId(id),
                 kind: ColumnType {
-                    kind: Kind::of(system_name, row.flag(7)?, row.flag(8)?),
+                    kind: Kind::of(system_name, row.flag(7)?, row.known_long(8)?),
                     name: row.known_text(4)?,
                 },
-                equals: row.text(10)?,
-                can_select: row.flag(12)?,
-                can_insert: row.flag(13)?,
-                can_update: row.flag(14)?,
+                equals: key.map(|(_, equals)| equals.clone()),
+                can_select: row.flag(10)?,
+                can_insert: row.flag(11)?,
+                can_update: row.flag(12)?,
             },
         })
     })
 }
 
-/// One row for each living, stored column of the tables `$1`: its type with domains resolved, its
-/// place in the key, and the caller's rights.
-const ATTRIBUTES: &str = r"
+/// One row for each living, stored column of the tables `$1`: its type with domains resolved, and the
+/// caller's rights.
+const ATTRIBUTES: &str = r#"
 SELECT CAST(a.attrelid AS pg_catalog.int8), CAST(a.attnum AS pg_catalog.int8), CAST(a.attname AS pg_catalog.text),
     pg_catalog.format('%I.%I', n.nspname, t.typname), CAST(t.typname AS pg_catalog.text),
     n.nspname OPERATOR(pg_catalog.=) 'pg_catalog', t.typtype OPERATOR(pg_catalog.=) 'e',
-    base.typmod OPERATOR(pg_catalog.>=) 0,
-    k.position, k.equals, pg_catalog.quote_ident(a.attname),
+    CASE WHEN own.typtype OPERATOR(pg_catalog.=) 'd' THEN 0 ELSE CAST(a.atttypmod AS pg_catalog.int8) END,
+    pg_catalog.quote_ident(a.attname),
     pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT'),
     pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'INSERT'),
     pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'UPDATE')
 FROM pg_catalog.pg_attribute a
-CROSS JOIN LATERAL (
-    WITH RECURSIVE d(type, typmod) AS (
-        SELECT a.atttypid, a.atttypmod
-        UNION ALL
-        SELECT b.typbasetype, b.typtypmod FROM d JOIN pg_catalog.pg_type b
-            ON b.oid OPERATOR(pg_catalog.=) d.type AND b.typtype OPERATOR(pg_catalog.=) 'd'
-    )
-    SELECT d.type, d.typmod FROM d JOIN pg_catalog.pg_type b
-        ON b.oid OPERATOR(pg_catalog.=) d.type AND b.typtype OPERATOR(pg_catalog.<>) 'd'
-) base
-JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) base.type
+JOIN pg_catalog.pg_type own ON own.oid OPERATOR(pg_catalog.=) a.atttypid
+JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=)
+    CASE WHEN own.typtype OPERATOR(pg_catalog.<>) 'd' THEN own.oid ELSE (
+        WITH RECURSIVE d(type, kind) AS (
+            SELECT own.typbasetype, CAST('d' AS pg_catalog."char")
+            UNION ALL
+            SELECT CASE WHEN b.typtype OPERATOR(pg_catalog.=) 'd' THEN b.typbasetype ELSE b.oid END, b.typtype
+            FROM d JOIN pg_catalog.pg_type b ON b.oid OPERATOR(pg_catalog.=) d.type
+            WHERE d.kind OPERATOR(pg_catalog.=) 'd'
+        )
+        SELECT d.type FROM d WHERE d.kind OPERATOR(pg_catalog.<>) 'd' LIMIT 1
+    ) END
 JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) t.typnamespace
-LEFT JOIN LATERAL (
-    SELECT u.position, pg_catalog.format('OPERATOR(%I.%s)', s.nspname, o.oprname)
+WHERE a.attrelid OPERATOR(pg_catalog.=) ANY (CAST($1 AS pg_catalog.oid[]))
+    AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped AND a.attgenerated OPERATOR(pg_catalog.=) ''"#;
+
+/// Each primary key column of the tables `$1`: its number, its place, and the operator by which the
+/// key's index compares it.
+const KEYS: &str = r"
+SELECT CAST(x.indrelid AS pg_catalog.int8), CAST(x.attnum AS pg_catalog.int8), x.position,
+    pg_catalog.format('OPERATOR(%I.%s)', s.nspname, o.oprname)
+FROM (
+    SELECT i.indrelid, u.attnum, u.class, u.position
     FROM pg_catalog.pg_index i
     CROSS JOIN LATERAL ROWS FROM (
         pg_catalog.unnest(CAST(i.indkey AS pg_catalog.int2[])), pg_catalog.unnest(CAST(i.indclass AS pg_catalog.oid[]))
     ) WITH ORDINALITY AS u(attnum, class, position)
-    JOIN pg_catalog.pg_opclass c ON c.oid OPERATOR(pg_catalog.=) u.class
-    JOIN pg_catalog.pg_amop m ON m.amopfamily OPERATOR(pg_catalog.=) c.opcfamily
-        AND m.amoplefttype OPERATOR(pg_catalog.=) c.opcintype AND m.amoprighttype OPERATOR(pg_catalog.=) c.opcintype
-        AND m.amopstrategy OPERATOR(pg_catalog.=) 3
-    JOIN pg_catalog.pg_operator o ON o.oid OPERATOR(pg_catalog.=) m.amopopr
-    JOIN pg_catalog.pg_namespace s ON s.oid OPERATOR(pg_catalog.=) o.oprnamespace
-    WHERE i.indrelid OPERATOR(pg_catalog.=) a.attrelid AND i.indisprimary
-        AND u.attnum OPERATOR(pg_catalog.=) a.attnum
-) AS k(position, equals) ON true
-WHERE a.attrelid OPERATOR(pg_catalog.=) ANY (CAST($1 AS pg_catalog.oid[]))
-    AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped AND a.attgenerated OPERATOR(pg_catalog.=) ''";
+    WHERE i.indrelid OPERATOR(pg_catalog.=) ANY (CAST($1 AS pg_catalog.oid[])) AND i.indisprimary
+    OFFSET 0
+) AS x
+JOIN pg_catalog.pg_opclass c ON c.oid OPERATOR(pg_catalog.=) x.class
+JOIN pg_catalog.pg_amop m ON m.amopfamily OPERATOR(pg_catalog.=) c.opcfamily
+    AND m.amoplefttype OPERATOR(pg_catalog.=) c.opcintype AND m.amoprighttype OPERATOR(pg_catalog.=) c.opcintype
+    AND m.amopstrategy OPERATOR(pg_catalog.=) 3
+JOIN pg_catalog.pg_operator o ON o.oid OPERATOR(pg_catalog.=) m.amopopr
+JOIN pg_catalog.pg_namespace s ON s.oid OPERATOR(pg_catalog.=) o.oprnamespace";
 
 /// For each table of `$1`: name, right to delete, triggers that may change a row, deferrable constraints.
 const RELATIONS: &str = r"
@@ -253,7 +267,9 @@ FROM pg_catalog.pg_class r JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_c
 WHERE r.oid OPERATOR(pg_catalog.=) ANY (CAST($1 AS pg_catalog.oid[]))";
 
 fn read_references(mode: Mode, oids: &[i64]) -> Result<Vec<(i64, i64)>, PgError> {
-    query(mode, REFERENCES, vec![Arg::Longs(oids.to_vec())], |row| Ok((row.known_long(1)?, row.known_long(2)?)))
+    query(mode, REFERENCES, vec![Arg::Longs(oids.to_vec())], |row| {
+        Ok((row.known_long(1)?, row.known_long(2)?))
+    })
 }
 
 /// Child and parent of each foreign key between tables of `$1`.

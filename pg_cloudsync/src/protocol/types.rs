@@ -3,11 +3,15 @@
 use cloudsync_shared::port::Refusal;
 use cloudsync_shared::value::{Value, parse_canonical_uuid};
 
+use super::printed::{Moment, is_printed_numeric};
 use super::spi::Row;
 use crate::error::PgError;
 
 /// Floats from here on are written with an exponent.
 const LONGEST_PLAIN_FLOAT: f64 = 1e18;
+
+/// The most bytes of a `name`.
+const MAX_NAME: usize = 63;
 
 /// How values of a type travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +30,12 @@ pub(super) enum Kind {
     Uuid,
     /// Text that is stored to the letter.
     Text,
+    /// `name`: text that is cut off when it is longer than [`MAX_NAME`].
+    Name,
+    /// `numeric`, with the digits after the point where the column says how many.
+    Numeric { scale: Option<usize> },
+    /// `date`, `time`, `timestamp` and `timestamptz`, without a precision of their own.
+    Moment(Moment),
     /// Everything else: as the text that the type prints; other texts may mean the same value.
     Printed,
     /// As [`Kind::Printed`], of a type whose cast to text differs from what it prints.
@@ -42,9 +52,10 @@ pub(super) struct ColumnType {
 }
 
 impl Kind {
-    /// Finds the kind of a base type by its name in `pg_catalog` (`None`: of another schema).
-    /// `bounded`: the column has a length or precision, so a value may be stored shortened.
-    pub(super) fn of(system_name: Option<&str>, is_enum: bool, bounded: bool) -> Kind {
+    /// Finds the kind of a base type by its name in `pg_catalog` (`None`: of another schema) and the
+    /// column's type modifier: negative if it has no length or precision.
+    pub(super) fn of(system_name: Option<&str>, is_enum: bool, modifier: i64) -> Kind {
+        let is_bounded = modifier >= 0;
         match system_name {
             _ if is_enum => Kind::Text,
             Some("int2") => Kind::Integer { least: i16::MIN.into(), most: i16::MAX.into() },
@@ -56,11 +67,32 @@ impl Kind {
             Some("bytea") => Kind::Blob,
             Some("uuid") => Kind::Uuid,
             Some("inet") => Kind::Formatted,
+            Some("name") => Kind::Name,
             Some("text" | "json") => Kind::Text,
-            Some("varchar") if !bounded => Kind::Text,
+            Some("varchar") if !is_bounded => Kind::Text,
+            Some("numeric") if !is_bounded => Kind::Numeric { scale: None },
+            Some("numeric") => {
+                numeric_scale(modifier).map_or(Kind::Printed, |scale| Kind::Numeric { scale: Some(scale) })
+            }
+            Some("date") => Kind::Moment(Moment::Date),
+            Some("time") if !is_bounded => Kind::Moment(Moment::Time),
+            Some("timestamp") if !is_bounded => Kind::Moment(Moment::Timestamp),
+            Some("timestamptz") if !is_bounded => Kind::Moment(Moment::TimestampTz),
             _ => Kind::Printed,
         }
     }
+
+    /// Whether other texts than the one printed may mean the same value.
+    pub(super) fn is_printed(self) -> bool {
+        matches!(self, Kind::Printed | Kind::Formatted | Kind::Numeric { .. } | Kind::Moment(_) | Kind::Name)
+    }
+}
+
+/// The digits after the point that a `numeric` column keeps, from its type modifier: precision in the
+/// upper half, scale in the lower eleven bits, plus four. `None` for a negative scale.
+fn numeric_scale(modifier: i64) -> Option<usize> {
+    let scale = modifier.checked_sub(4).filter(|packed| *packed >= 1 << 16)? & 0x7ff;
+    usize::try_from(scale).ok().filter(|scale| *scale < 1024)
 }
 
 /// A value ready to be an array element of a statement's argument.
@@ -85,7 +117,9 @@ impl ColumnType {
             Kind::Boolean => format!("CAST(CAST({column} AS pg_catalog.int4) AS pg_catalog.int8)"),
             Kind::Single | Kind::Double => format!("CAST({column} AS pg_catalog.float8)"),
             Kind::Blob => format!("CAST({column} AS pg_catalog.bytea)"),
-            Kind::Uuid | Kind::Text | Kind::Printed => format!("CAST({column} AS pg_catalog.text)"),
+            Kind::Uuid | Kind::Text | Kind::Name | Kind::Numeric { .. } | Kind::Moment(_) | Kind::Printed => {
+                format!("CAST({column} AS pg_catalog.text)")
+            }
             Kind::Formatted => {
                 format!("CASE WHEN {column} IS NOT NULL THEN pg_catalog.format('%s', {column}) END")
             }
@@ -126,7 +160,10 @@ impl ColumnType {
             Value::Integer(number) => Some(self.integer_text(*number)),
             Value::Real(number) => Some(self.real_text(*number)),
             Value::Text(text) if text.contains('\0') => {
-                return Err(refusal("22021", format!("column {column}: PostgreSQL cannot store NUL in text")));
+                return Err(refusal(
+                    "22021",
+                    format!("column {column}: PostgreSQL cannot store NUL in text"),
+                ));
             }
             Value::Text(text) => Some(text.clone()),
             Value::Blob(_) => return Err(mismatch(column, "a blob", &self.name)),
@@ -160,6 +197,9 @@ impl ColumnType {
             (Kind::Blob, Value::Blob(_)) => true,
             (Kind::Uuid, Value::Text(text)) => parse_canonical_uuid(text).is_some(),
             (Kind::Text, Value::Text(text)) => !text.contains('\0'),
+            (Kind::Name, Value::Text(text)) => !text.contains('\0') && text.len() <= MAX_NAME,
+            (Kind::Numeric { scale }, Value::Text(text)) => is_printed_numeric(text, scale),
+            (Kind::Moment(moment), Value::Text(text)) => moment.prints(text),
             _ => false,
         }
     }
@@ -179,14 +219,15 @@ mod tests {
     use super::*;
 
     fn of(name: &str) -> ColumnType {
-        ColumnType { kind: Kind::of(Some(name), false, false), name: format!("pg_catalog.{name}") }
+        ColumnType { kind: Kind::of(Some(name), false, -1), name: format!("pg_catalog.{name}") }
     }
 
     #[test]
     fn what_a_type_keeps_is_not_read_back() {
         assert!(of("int4").keeps(&Value::Integer(7)));
         assert!(!of("int4").keeps(&Value::Integer(1 << 40)));
-        assert!(!of("numeric").keeps(&Value::Text("1.50".into())));
+        assert!(of("numeric").keeps(&Value::Text("1.50".into())));
+        assert!(!of("numeric").keeps(&Value::Text("1e3".into())));
         assert!(!of("uuid").keeps(&Value::Text("0190A1B2-C3D4-7E5F-8A9B-0C1D2E3F4A5B".into())));
         assert!(!of("float4").keeps(&Value::Real(0.1)));
     }

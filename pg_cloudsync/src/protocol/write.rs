@@ -9,9 +9,9 @@ use cloudsync_shared::id::{ColumnId, SiteOrdinal};
 use cloudsync_shared::value::Value;
 
 use super::item::{Item, Shape, Work};
-use super::reread::{Before, differing, read_before};
 use super::known::read_known;
 use super::refuse::passed_over;
+use super::reread::{Before, differing, read_before};
 use super::set::{Set, base_join};
 use super::sites::SiteNames;
 use super::spi::{Arg, Mode, execute, query};
@@ -102,7 +102,7 @@ fn insert(work: &Work<'_>, ids: &[ColumnId], group: &[&Item<'_>]) -> Result<(Str
     let (set, columns) = group_set(work, ids, group)?;
     let mut names: Vec<&str> = table.keys.iter().map(|key| key.quoted.as_str()).collect();
     names.extend(columns.iter().map(|column| column.quoted.as_str()));
-    let keys = table.keys.iter().enumerate().map(|(at, key)| key.kind.input(&format!("u.k{}", at + 1)));
+    let keys = (1..=table.keys.len()).map(|at| format!("u.k{at}"));
     let cells = columns.iter().enumerate().map(|(at, column)| column.kind.input(&format!("u.c{}", at + 1)));
     let values: Vec<String> = keys.chain(cells).collect();
     let sql = format!(
@@ -110,7 +110,7 @@ fn insert(work: &Work<'_>, ids: &[ColumnId], group: &[&Item<'_>]) -> Result<(Str
         table.relation,
         names.join(", "),
         values.join(", "),
-        set.from_item()
+        set.as_from_item()
     );
     Ok((sql, set))
 }
@@ -122,16 +122,18 @@ fn update(
     group: &[&Item<'_>],
 ) -> Result<(String, Set), PgError> {
     let (set, columns) = group_set(work, ids, group)?;
-    let cells = columns.iter().enumerate().map(|(at, column)| {
-        format!("{} = {}", column.quoted, column.kind.input(&format!("u.c{}", at + 1)))
-    });
-    let defaults = columns_of(work.table, reset).into_iter().map(|column| format!("{} = DEFAULT", column.quoted));
+    let cells = columns
+        .iter()
+        .enumerate()
+        .map(|(at, column)| format!("{} = {}", column.quoted, column.kind.input(&format!("u.c{}", at + 1))));
+    let defaults =
+        columns_of(work.table, reset).into_iter().map(|column| format!("{} = DEFAULT", column.quoted));
     let assignments: Vec<String> = cells.chain(defaults).collect();
     let sql = format!(
         "UPDATE {} AS t SET {} FROM {} WHERE {}",
         work.table.relation,
         assignments.join(", "),
-        set.from_item(),
+        set.as_from_item(),
         base_join(&work.table.keys)
     );
     Ok((sql, set))
@@ -142,7 +144,7 @@ fn delete(work: &Work<'_>, group: &[&Item<'_>]) -> Result<(String, Set), PgError
     let sql = format!(
         "DELETE FROM {} AS t USING {} WHERE {}",
         work.table.relation,
-        set.from_item(),
+        set.as_from_item(),
         base_join(&work.table.keys)
     );
     Ok((sql, set))
@@ -191,11 +193,7 @@ fn final_clocks(
 }
 
 /// Stores clocks where they still are what the decision rested on; `None` if one is not.
-fn write_clocks(
-    table: &Table,
-    items: &[Item<'_>],
-    stored: &[Vec<u8>],
-) -> Result<Option<Vec<i64>>, PgError> {
+fn write_clocks(table: &Table, items: &[Item<'_>], stored: &[Vec<u8>]) -> Result<Option<Vec<i64>>, PgError> {
     let mut ids = vec![0i64; items.len()];
     let mut fresh = Vec::new();
     let (mut known_ids, mut known_before, mut known_after) = (Vec::new(), Vec::new(), Vec::new());
@@ -248,14 +246,15 @@ fn update_clocks(
         "UPDATE {} AS c SET clock = u.after FROM {} WHERE c.row_id OPERATOR(pg_catalog.=) u.row_id \
             AND c.clock OPERATOR(pg_catalog.=) u.before",
         table.clocks,
-        set.from_item()
+        set.as_from_item()
     );
     execute(&sql, set.into_args())
 }
 
 fn reserve_ids(table: &Table, count: usize) -> Result<Vec<i64>, PgError> {
-    let sql = "SELECT pg_catalog.nextval(CAST(pg_catalog.pg_get_serial_sequence($1, 'row_id') AS pg_catalog.regclass)) \
-        FROM pg_catalog.generate_series(1, $2)";
+    // The sequence is looked up once, not for each row.
+    let sql = "SELECT pg_catalog.nextval((SELECT CAST(pg_catalog.pg_get_serial_sequence($1, 'row_id') \
+            AS pg_catalog.regclass))) FROM pg_catalog.generate_series(1, $2)";
     let args = vec![Arg::Text(table.clocks.clone()), Arg::Long(i64::try_from(count).unwrap_or_default())];
     query(Mode::Write, sql, args, |row| row.known_long(1))
 }
@@ -271,15 +270,14 @@ fn insert_clocks(
     set.push("row_id", Arg::Longs(ids));
     set.push("clock", Arg::Blobs(clocks));
     let names: Vec<String> = (1..=table.keys.len()).map(|at| format!("k{at}")).collect();
-    let values: Vec<String> =
-        table.keys.iter().zip(&names).map(|(key, name)| key.kind.input(&format!("u.{name}"))).collect();
+    let values: Vec<String> = names.iter().map(|name| format!("u.{name}")).collect();
     let sql = format!(
         "INSERT INTO {} (row_id, {}, clock) OVERRIDING SYSTEM VALUE SELECT u.row_id, {}, u.clock FROM {} \
             ON CONFLICT DO NOTHING",
         table.clocks,
         names.join(", "),
         values.join(", "),
-        set.from_item()
+        set.as_from_item()
     );
     execute(&sql, set.into_args())
 }

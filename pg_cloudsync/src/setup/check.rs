@@ -71,7 +71,10 @@ pub fn facts(relation: pg_sys::Oid) -> Result<Facts> {
 /// All that speaks against it, in one error.
 pub fn check(relation: pg_sys::Oid, facts: &Facts, options: Options) -> Result<()> {
     if let Some(what) = wrong_object(facts) {
-        return Err(PgError::new(SqlState::WRONG_OBJECT, format!("{} cannot be synced: {what}", facts.qualified)));
+        return Err(PgError::new(
+            SqlState::WRONG_OBJECT,
+            format!("{} cannot be synced: {what}", facts.qualified),
+        ));
     }
     let problems = key_problems(relation, options)?;
     let problems: Vec<String> = problems.into_iter().chain(column_problems(relation, options)?).collect();

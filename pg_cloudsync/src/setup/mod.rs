@@ -22,6 +22,10 @@ const FLAG_NOT_NULL: i32 = 2;
 /// How many row ids a session takes at a time; a session that ends leaves a gap of that many at most.
 const ROW_ID_CACHE: u32 = 32;
 
+/// Room left in each page of a clock table, so that a moved clock can stay in its page and both indexes
+/// are left alone (a heap-only update).
+const CLOCK_FILLFACTOR: u32 = 85;
+
 /// How a table is to be synced.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -68,7 +72,11 @@ pub fn init(relation: pg_sys::Oid, options: Options) -> Result<()> {
         return triggers::install(&table);
     }
     sweep()?;
-    let table = register(relation, &facts, options)?;
+    enter(relation, &facts, options)
+}
+
+fn enter(relation: pg_sys::Oid, facts: &Facts, options: Options) -> Result<()> {
+    let table = register(relation, facts, options)?;
     create_clocks(&table)?;
     triggers::install(&table)
 }
@@ -103,18 +111,26 @@ pub fn set_enabled(relation: pg_sys::Oid, enabled: bool) -> Result<()> {
 /// The metadata cannot be read.
 pub fn is_enabled(name: &str) -> Result<bool> {
     let Some(relation) = names::resolve(name)? else { return Ok(false) };
-    Ok(catalog::by_relation(relation)?.is_some_and(|table| table.enabled))
+    Ok(catalog::by_relation_unchecked(relation)?.is_some_and(|table| table.enabled))
 }
 
-/// Renews what belongs to a synced table: the triggers of partitions added since.
+/// Renews what belongs to a synced table: the triggers of partitions added since. If its primary key
+/// is another, its clocks begin anew, as those of a table that is synced for the first time.
 ///
 /// # Errors
-/// The table is not synced.
+/// The table is not synced, or cannot be by its new key.
 pub fn refresh(relation: pg_sys::Oid) -> Result<()> {
     let table = synced(relation)?;
     let _owner = AsOwner::enter()?;
     run(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.qualified))?;
-    triggers::install(&table)
+    if table.key_is_unchanged() {
+        return triggers::install(&table);
+    }
+    let facts = check::facts(relation)?;
+    let options = Options { algorithm: table.algorithm, flags: FLAG_INTEGER_KEY | FLAG_NOT_NULL };
+    check::check(relation, &facts, options)?;
+    forget(table.id)?;
+    enter(relation, &facts, options)
 }
 
 /// A synced table.
@@ -122,7 +138,7 @@ pub fn refresh(relation: pg_sys::Oid) -> Result<()> {
 /// # Errors
 /// It is not synced.
 pub fn synced(relation: pg_sys::Oid) -> Result<SyncedTable> {
-    if let Some(table) = catalog::by_relation(relation)? {
+    if let Some(table) = catalog::by_relation_unchecked(relation)? {
         return Ok(table);
     }
     let name = check::facts(relation)?.qualified;
@@ -152,14 +168,17 @@ fn forget(id: i32) -> Result<()> {
 }
 
 fn register(relation: pg_sys::Oid, facts: &Facts, options: Options) -> Result<SyncedTable> {
-    let sql = "INSERT INTO cloudsync.tables (relation, name, algorithm) VALUES ($1, \
+    let sql = "INSERT INTO cloudsync.tables (relation, name, algorithm, key_columns) VALUES ($1, \
                CASE WHEN EXISTS (SELECT FROM cloudsync.tables t WHERE t.name = $3) \
-                   THEN $2 || '.' || $3 ELSE $3 END, $4)";
-    let args: [DatumWithOid<'_>; 4] = [
+                   THEN $2 || '.' || $3 ELSE $3 END, $4, $5)";
+    let (key, _) = catalog::columns(relation)?;
+    let key: Vec<i16> = key.iter().map(|column| column.attnum).collect();
+    let args: [DatumWithOid<'_>; 5] = [
         relation.into(),
         facts.schema.as_str().into(),
         facts.name.as_str().into(),
         options.algorithm.name().into(),
+        key.into(),
     ];
     run_with(sql, &args)?;
     catalog::by_relation(relation)?
@@ -170,14 +189,19 @@ fn register(relation: pg_sys::Oid, facts: &Facts, options: Options) -> Result<Sy
 fn create_clocks(table: &SyncedTable) -> Result<()> {
     let (clock, id) = (&table.clock, table.id);
     let names: Vec<String> = (0..table.key.len()).map(SyncedTable::clock_key).collect();
-    let columns: Vec<String> = table.key.iter().zip(&names).map(|(key, name)| {
-        let collation = key.collation.as_ref().map(|name| format!(" COLLATE {name}")).unwrap_or_default();
-        format!("{name} {}{collation} NOT NULL", key.type_name)
-    }).collect();
+    let columns: Vec<String> = table
+        .key
+        .iter()
+        .zip(&names)
+        .map(|(key, name)| {
+            let collation = key.collation.as_ref().map(|name| format!(" COLLATE {name}")).unwrap_or_default();
+            format!("{name} {}{collation} NOT NULL", key.type_name)
+        })
+        .collect();
     let keys: Vec<String> = table.key.iter().map(|key| crate::quote::ident(&key.name)).collect();
     let list = names.join(", ");
     run(&format!(
-        "CREATE TABLE {clock} (row_id bigint GENERATED ALWAYS AS IDENTITY (CACHE {ROW_ID_CACHE}), {}, clock bytea NOT NULL)",
+        "CREATE TABLE {clock} (row_id bigint GENERATED ALWAYS AS IDENTITY (CACHE {ROW_ID_CACHE}), {}, clock bytea NOT NULL) WITH (fillfactor = {CLOCK_FILLFACTOR})",
         columns.join(", ")
     ))?;
     run(&format!("REVOKE ALL ON TABLE {clock} FROM PUBLIC"))?;

@@ -91,7 +91,11 @@ impl Device {
     ///
     /// # Panics
     /// The answer is not a push reply.
-    pub fn push_batch(&mut self, client: &mut Client, batch: ChangeBatch) -> Result<PushReply, postgres::Error> {
+    pub fn push_batch(
+        &mut self,
+        client: &mut Client,
+        batch: ChangeBatch,
+    ) -> Result<PushReply, postgres::Error> {
         let request = PushRequest { site: self.site, epoch: self.epoch, changes: batch };
         match call(client, "cloudsync_push", &Message::PushRequest(request))? {
             Message::PushReply(reply) => Ok(reply),
@@ -106,7 +110,11 @@ impl Device {
     ///
     /// # Panics
     /// The answer is not a pull reply.
-    pub fn pull_page(&mut self, client: &mut Client, request: PullRequest) -> Result<PullReply, postgres::Error> {
+    pub fn pull_page(
+        &mut self,
+        client: &mut Client,
+        request: PullRequest,
+    ) -> Result<PullReply, postgres::Error> {
         match call(client, "cloudsync_pull", &Message::PullRequest(request))? {
             Message::PullReply(reply) => Ok(reply),
             other => panic!("not a pull reply: {other:?}"),

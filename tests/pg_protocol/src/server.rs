@@ -33,6 +33,11 @@ impl Server {
         server
     }
 
+    /// The name of the database.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
     /// A connection as the superuser.
     pub fn client(&self) -> Client {
         connect(&self.url, &self.database)
@@ -56,6 +61,10 @@ impl Drop for Server {
     }
 }
 
-fn connect(url: &str, database: &str) -> Client {
+/// Connects to a database of a server.
+///
+/// # Panics
+/// The server does not answer.
+pub fn connect(url: &str, database: &str) -> Client {
     Client::connect(&format!("{url} dbname={database}"), NoTls).expect("the server answers")
 }
