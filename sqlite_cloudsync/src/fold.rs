@@ -79,7 +79,8 @@ pub fn is_applying(conn: &Connection) -> Result<bool> {
 /// # Errors
 /// Whatever `work` answers.
 pub fn while_applying<T>(conn: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    let mut begin = conn.prepare_cached("INSERT INTO main.cloudsync_guard(applying) VALUES(1) ON CONFLICT DO NOTHING")?;
+    let mut begin =
+        conn.prepare_cached("INSERT INTO main.cloudsync_guard(applying) VALUES(1) ON CONFLICT DO NOTHING")?;
     begin.execute([])?;
     let done = work()?;
     conn.prepare_cached("DELETE FROM main.cloudsync_guard")?.execute([])?;

@@ -275,12 +275,15 @@ pub fn acknowledge(
     mut reply: PushReply,
     last_pass: bool,
 ) -> Result<Acknowledged> {
-    apply::in_transaction(conn, || {
-        settle(conn, parcel, &mut reply, last_pass)
-    })
+    apply::in_transaction(conn, || settle(conn, parcel, &mut reply, last_pass))
 }
 
-fn settle(conn: &Connection, parcel: &Parcel, reply: &mut PushReply, last_pass: bool) -> Result<Acknowledged> {
+fn settle(
+    conn: &Connection,
+    parcel: &Parcel,
+    reply: &mut PushReply,
+    last_pass: bool,
+) -> Result<Acknowledged> {
     let mut summary = Acknowledged::default();
     if reply.results.len() != parcel.receipts.len() {
         return Err(Error::network("the server's answer does not fit the request"));
@@ -312,7 +315,8 @@ fn settle(conn: &Connection, parcel: &Parcel, reply: &mut PushReply, last_pass: 
     }
     for (at, row, table, receipt, refusal) in refused {
         summary.rejected += 1;
-        let change = parcel.changes.tables.get(at).and_then(|changes| Some((changes, changes.rows.get(row)?)));
+        let change =
+            parcel.changes.tables.get(at).and_then(|changes| Some((changes, changes.rows.get(row)?)));
         if let Some((changes, change)) = change {
             rejections::record(conn, &Rejection { table, columns: &changes.columns, change, refusal })?;
         }
@@ -347,11 +351,7 @@ fn mark_sent(conn: &Connection, table: &Table, receipt: &Receipt, id: Option<Row
 }
 
 /// The row is deleted on the server. Our own delete is thereby sent; a row that still lives here goes.
-fn settle_dead(
-    conn: &Connection,
-    table: &Table,
-    receipt: &Receipt,
-) -> Result<()> {
+fn settle_dead(conn: &Connection, table: &Table, receipt: &Receipt) -> Result<()> {
     let alive = match &receipt.clock {
         Some(clock) => stored_length(clock)?.is_alive(),
         None => true,

@@ -59,8 +59,12 @@ impl<'a> RowReader<'a> {
     /// The database failed.
     pub fn new(conn: &'a Connection, table: &'a Table) -> Result<RowReader<'a>> {
         let sites = system::sites(conn)?.into_iter().collect();
-        let select =
-            format!("SELECT {} FROM {} WHERE {}", columns(table, ""), table.rows(), table.info.key_condition());
+        let select = format!(
+            "SELECT {} FROM {} WHERE {}",
+            columns(table, ""),
+            table.rows(),
+            table.info.key_condition()
+        );
         Ok(RowReader { conn, table, sites, select })
     }
 
@@ -71,8 +75,13 @@ impl<'a> RowReader<'a> {
     /// A value cannot be synced, or the database failed.
     pub fn change(&mut self, key: &Key, clock: &[u8], unsent: i64) -> Result<Option<RowChange>> {
         let clock = self.with_sites(&RowClock::from_bytes(clock)?)?;
-        let mut change =
-            RowChange { row_id: None, key: key.clone(), length: clock.length, life: clock.life, cells: Vec::new() };
+        let mut change = RowChange {
+            row_id: None,
+            key: key.clone(),
+            length: clock.length,
+            life: clock.life,
+            cells: Vec::new(),
+        };
         if !clock.length.is_alive() {
             return Ok(Some(change));
         }
@@ -152,7 +161,8 @@ impl BaseScan {
         };
         let sql =
             format!("SELECT {keys}, {} FROM {} {from} ORDER BY {keys}", columns(table, ""), table.rows());
-        let mut has_clock = conn.prepare_cached(&format!("SELECT 1 FROM {} WHERE key = ?1", table.clocks()))?;
+        let mut has_clock =
+            conn.prepare_cached(&format!("SELECT 1 FROM {} WHERE key = ?1", table.clocks()))?;
         let mut statement = conn.prepare_cached(&sql)?;
         let mut rows = statement.query(params_from_iter(bounds.iter().map(Bound)))?;
         let mut changes = Vec::new();

@@ -191,9 +191,7 @@ impl Store for SqliteStore<'_> {
     fn apply(&mut self, plan: &TablePlan<'_>) -> Result<Vec<RowOutcome>> {
         let table = self.require(&plan.schema.name)?;
         let conn = self.conn;
-        in_savepoint(conn, || {
-            fold::while_applying(conn, || self.apply_rows(plan, &table))
-        })
+        in_savepoint(conn, || fold::while_applying(conn, || self.apply_rows(plan, &table)))
     }
 
     fn observe(&mut self, highest: Version) -> Result<()> {

@@ -30,9 +30,9 @@ impl PostgresTransport {
     /// The address is malformed, the server cannot be reached, or it has no extension `cloudsync`.
     pub fn connect(url: &str) -> Result<PostgresTransport> {
         let (url, verification) = tls::split_options(url)?;
-        let mut config: Config = url
-            .parse()
-            .map_err(|error| Error::network(format!("the PostgreSQL address is malformed: {}", describe(&error))))?;
+        let mut config: Config = url.parse().map_err(|error| {
+            Error::network(format!("the PostgreSQL address is malformed: {}", describe(&error)))
+        })?;
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
         }
@@ -81,7 +81,9 @@ async fn open(config: &Config, verification: Verification) -> Result<(Client, St
         .await
         .map_err(|error| database_error(&error))?;
     let Some(schema) = schema else {
-        return Err(Error::network("the server's database has no extension cloudsync: CREATE EXTENSION cloudsync"));
+        return Err(Error::network(
+            "the server's database has no extension cloudsync: CREATE EXTENSION cloudsync",
+        ));
     };
     let schema: String = schema.try_get(0).map_err(|error| database_error(&error))?;
     let prepare = async |function: &str| {

@@ -105,11 +105,8 @@ impl<'a> Session<'a> {
         let mut postponed = 0;
         while let Some(parcel) = outbox::take(self.conn, &mut pass, self.transport.chunk_bytes())? {
             let state = ServerState::load(self.conn)?;
-            let request = PushRequest {
-                site: self.site,
-                epoch: state.epoch,
-                changes: parcel.changes.clone(),
-            };
+            let request =
+                PushRequest { site: self.site, epoch: state.epoch, changes: parcel.changes.clone() };
             let reply = self.push(request)?;
             if self.enter_epoch(state, reply.epoch)? {
                 pass = Pass::default();
@@ -149,7 +146,8 @@ impl<'a> Session<'a> {
     /// Downloads pages until the end. With `from` the device's cursor moves to it; without, these tables
     /// are whole afterwards, and become the cursor only if there was none.
     fn download(&mut self, tables: &[String], from: Option<Snapshot>, received: &mut Received) -> Result<()> {
-        let mut hidden = false;
+        // Of a download that was cut, the pages before may have had hidden rows.
+        let mut hidden = ServerState::load(self.conn)?.progress.is_some();
         loop {
             let state = ServerState::load(self.conn)?;
             let request = PullRequest {
@@ -165,10 +163,12 @@ impl<'a> Session<'a> {
                 return Err(Error::network("the server answered a pull with another message"));
             };
             self.server_time = reply.server_time;
-            if self.enter_epoch(state.clone(), reply.epoch)? {
+            if self.enter_epoch(state, reply.epoch)? {
                 // Everything counts as unsent and unseen: the next call starts over, with the send.
                 return Err(Error::network("the server was restored or replaced: sync again"));
             }
+            // Read again: at the first contact the epoch has just been noted.
+            let state = ServerState::load(self.conn)?;
             hidden |= reply.hidden;
             if let Some(end) = self.apply_page(state, reply, received)? {
                 if hidden || from.is_none() {
@@ -196,8 +196,7 @@ impl<'a> Session<'a> {
                 Some(snapshot)
             }
         };
-        let page =
-            inbox::apply_page(self.conn, reply.changes, reply.server_time, |conn| state.store(conn))?;
+        let page = inbox::apply_page(self.conn, reply.changes, reply.server_time, |conn| state.store(conn))?;
         received.add(page);
         self.tell(Phase::Receiving, received.rows as u64)?;
         Ok(end)

@@ -42,7 +42,8 @@ impl ServerState {
     /// # Errors
     /// The database failed.
     pub fn store(&self, conn: &Connection) -> Result<()> {
-        let epoch = self.epoch.map(|epoch| epoch.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        let epoch =
+            self.epoch.map(|epoch| epoch.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
         set_text(conn, EPOCH, epoch.as_deref())?;
         set_text(conn, CURSOR, self.cursor.as_ref().map(|cursor| cursor.0.as_str()))?;
         let progress = self.progress.as_ref();
@@ -90,7 +91,8 @@ pub fn last_sync(conn: &Connection) -> Result<(Option<i64>, Option<i64>)> {
 /// # Errors
 /// The database failed.
 pub fn never_pulled(conn: &Connection) -> Result<Vec<String>> {
-    let mut query = conn.prepare_cached("SELECT name FROM main.cloudsync_tables WHERE NOT pulled ORDER BY id")?;
+    let mut query =
+        conn.prepare_cached("SELECT name FROM main.cloudsync_tables WHERE NOT pulled ORDER BY id")?;
     let names = query.query_map([], |row| row.get(0))?;
     Ok(names.collect::<rusqlite::Result<_>>()?)
 }

@@ -79,15 +79,14 @@ pub fn connector(verification: &Verification) -> Result<MakeRustlsConnect> {
             let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
             builder.with_root_certificates(roots).with_no_client_auth()
         }
-        Verification::File(path) => {
-            builder.with_root_certificates(read_roots(path)?).with_no_client_auth()
-        }
+        Verification::File(path) => builder.with_root_certificates(read_roots(path)?).with_no_client_auth(),
     };
     Ok(MakeRustlsConnect::new(config))
 }
 
 fn read_roots(path: &str) -> Result<RootCertStore> {
-    let unreadable = |reason: String| Error::network(format!("sslrootcert '{path}' cannot be read: {reason}"));
+    let unreadable =
+        |reason: String| Error::network(format!("sslrootcert '{path}' cannot be read: {reason}"));
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(error.to_string()))? {
         let certificate = certificate.map_err(|error| unreadable(error.to_string()))?;
