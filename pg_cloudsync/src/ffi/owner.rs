@@ -61,7 +61,8 @@ impl AsOwner {
     /// What is switched off is priced beyond reason, which would make PostgreSQL compile each such plan
     /// before it runs: 0.2 to 0.5 s a statement. So that is switched off too.
     pub fn plan_by_index(&self) {
-        let options = [c"enable_seqscan", c"enable_bitmapscan", c"enable_hashjoin", c"enable_mergejoin", c"jit"];
+        let options =
+            [c"enable_seqscan", c"enable_bitmapscan", c"enable_hashjoin", c"enable_mergejoin", c"jit"];
         for option in options {
             // SAFETY: the guard's nest level is open, so the settings of before come back with it.
             unsafe { set_option(option, c"off") };

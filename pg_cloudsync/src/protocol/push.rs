@@ -1,6 +1,6 @@
 //! What a device wrote: merged as the caller, row by row accepted or refused.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use cloudsync_shared::change::{ChangeBatch, RowChange, TableChanges};
 use cloudsync_shared::flow::{Present, TableOutcome, check_drift, merge_batch};
@@ -13,7 +13,7 @@ use cloudsync_shared::value::Value;
 
 use super::known::{read_known, refuse_keys};
 use super::refuse::{is_about_the_whole, may_heal, no_right};
-use super::rows::{ClockRow, visible_changes};
+use super::rows::{ClockRow, visible_changes, visible_values};
 use super::sites::{SiteNames, sites_of};
 use super::spi::{Mode, execute};
 use super::store::PgStore;
@@ -47,7 +47,8 @@ pub(super) fn push(request: PushRequest) -> Result<PushReply, PgError> {
     let writable: Vec<Table> = tables.iter().filter(|table| table.has_any_right()).cloned().collect();
     let (alive, dead) = by_life(request.changes, &writable);
     let passes = Passes { tables: &writable, present, pusher, alive, dead };
-    let outcomes = passes.run(sites)?;
+    let mut outcomes = passes.run(sites)?;
+    take_out_of_sight(&writable, &mut outcomes)?;
     let results = results(&asked, &tables, &outcomes);
     let restored = restored(&asked, &tables, &results)?;
     Ok(PushReply { epoch, server_time: settings::now(), results, restored })
@@ -168,6 +169,28 @@ fn merge(
         let TableOutcome::Rows(rows) = merged else { continue };
         let known = outcomes.entry(table.table.clone()).or_default();
         known.extend(table.rows.iter().map(|row| row.key.clone()).zip(rows));
+    }
+    Ok(())
+}
+
+/// A row that was accepted, but that the caller may not see, is as good as dead to the device: it should
+/// not keep it, nor learn its id.
+fn take_out_of_sight(tables: &[Table], outcomes: &mut Outcomes) -> Result<(), PgError> {
+    for table in tables.iter().filter(|table| table.has_row_security || !table.can_select()) {
+        let Some(rows) = outcomes.get_mut(&table.schema.name) else { continue };
+        let kept = rows.iter_mut().filter(|(_, outcome)| matches!(outcome, RowOutcome::Kept(Some(_))));
+        let mut kept: Vec<(Vec<Value>, &mut RowOutcome)> = kept
+            .map(|(key, outcome)| Ok((key.decode(table.keys.len())?, outcome)))
+            .collect::<Result<_, PgError>>()?;
+        let keys: Vec<&[Value]> = kept.iter().map(|(values, _)| values.as_slice()).collect();
+        let visible =
+            if table.can_select() { visible_values(Mode::Write, table, &keys, &[])? } else { Vec::new() };
+        let visible: HashSet<usize> = visible.into_iter().map(|(index, _)| index).collect();
+        for (index, (_, outcome)) in kept.iter_mut().enumerate() {
+            if !visible.contains(&index) {
+                **outcome = RowOutcome::Dead;
+            }
+        }
     }
     Ok(())
 }

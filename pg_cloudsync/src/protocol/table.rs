@@ -54,6 +54,8 @@ pub(super) struct Table {
     pub(super) has_before_triggers: bool,
     /// Whether a constraint of the table, or one that refers to it, can be deferred.
     pub(super) has_deferrable: bool,
+    /// Whether policies may hide rows from the caller.
+    pub(super) has_row_security: bool,
 }
 
 impl Table {
@@ -95,11 +97,11 @@ pub(super) fn find_tables(mode: Mode, names: Option<&[String]>) -> Result<Vec<Ta
     let mut attributes = read_attributes(mode, &oids)?;
     let references = read_references(mode, &oids)?;
     let facts = query(mode, RELATIONS, vec![Arg::Longs(oids)], |row| {
-        Ok((row.known_long(1)?, row.known_text(2)?, row.flag(3)?, row.flag(4)?, row.flag(5)?))
+        Ok((row.known_long(1)?, row.known_text(2)?, row.flag(3)?, row.flag(4)?, row.flag(5)?, row.flag(6)?))
     })?;
     let mut tables = Vec::with_capacity(entries.len());
     for entry in entries {
-        let Some((oid, relation, can_delete, has_before_triggers, has_deferrable)) =
+        let Some((oid, relation, can_delete, has_before_triggers, has_deferrable, has_row_security)) =
             facts.iter().find(|fact| fact.0 == entry.oid).cloned()
         else {
             continue;
@@ -126,6 +128,7 @@ pub(super) fn find_tables(mode: Mode, names: Option<&[String]>) -> Result<Vec<Ta
             can_delete,
             has_before_triggers,
             has_deferrable,
+            has_row_security,
         });
     }
     Ok(parents_first(tables, &references))
@@ -262,7 +265,8 @@ SELECT CAST(r.oid AS pg_catalog.int8), pg_catalog.format('%I.%I', n.nspname, r.r
     EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid OPERATOR(pg_catalog.=) r.oid
         AND NOT t.tgisinternal AND t.tgenabled OPERATOR(pg_catalog.<>) 'D'
         AND (t.tgtype OPERATOR(pg_catalog.&) CAST(3 AS pg_catalog.int2)) OPERATOR(pg_catalog.=) 3),
-    EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid OPERATOR(pg_catalog.=) r.oid AND t.tgdeferrable)
+    EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid OPERATOR(pg_catalog.=) r.oid AND t.tgdeferrable),
+    pg_catalog.row_security_active(r.oid)
 FROM pg_catalog.pg_class r JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) r.relnamespace
 WHERE r.oid OPERATOR(pg_catalog.=) ANY (CAST($1 AS pg_catalog.oid[]))";
 
