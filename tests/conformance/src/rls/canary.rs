@@ -57,7 +57,14 @@ pub fn find(bytes: &[u8]) -> BTreeSet<String> {
         }
         if let (true, Some(raw)) = (rest.starts_with(&UUID_MARK), rest.get(..16)) {
             let hex: String = raw.iter().map(|byte| format!("{byte:02x}")).collect();
-            found.insert(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]));
+            found.insert(format!(
+                "{}-{}-{}-{}-{}",
+                &hex[..8],
+                &hex[8..12],
+                &hex[12..16],
+                &hex[16..20],
+                &hex[20..]
+            ));
         }
     }
     found

@@ -49,8 +49,9 @@ pub struct Rejection {
 /// # Panics
 /// They cannot be read.
 pub fn rejections(conn: &Connection) -> Vec<Rejection> {
-    let mut statement =
-        conn.prepare("SELECT tbl, operation, columns FROM cloudsync_rejections").expect("cloudsync_rejections");
+    let mut statement = conn
+        .prepare("SELECT tbl, operation, columns FROM cloudsync_rejections")
+        .expect("cloudsync_rejections");
     let rows = statement.query_map([], |row| {
         Ok(Rejection { table: row.get(0)?, operation: row.get(1)?, columns: row.get(2)? })
     });
@@ -83,8 +84,12 @@ impl Fate<'_> {
                     if old.map(|old| cell(old, column)) == Some(value) {
                         continue;
                     }
-                    if let Some(value) = value.filter(|value| !self.is_accounted_for(table, key, column, value)) {
-                        lost.push(format!("{table} {key}: {column} = {value} is neither on the server nor rejected"));
+                    if let Some(value) =
+                        value.filter(|value| !self.is_accounted_for(table, key, column, value))
+                    {
+                        lost.push(format!(
+                            "{table} {key}: {column} = {value} is neither on the server nor rejected"
+                        ));
                     }
                 }
             }
@@ -103,16 +108,16 @@ impl Fate<'_> {
         debug_assert!(COLUMNS.contains(&column));
         let row = self.server.get(table).and_then(|rows| rows.get(key));
         // A later write of that cell is one whose canary was made later.
-        row.and_then(|row| cell(row, column)).is_some_and(|found| {
-            found == value || Canaries::order(found) > Canaries::order(value)
-        })
+        row.and_then(|row| cell(row, column))
+            .is_some_and(|found| found == value || Canaries::order(found) > Canaries::order(value))
     }
 
     fn lost_deletes(&self) -> Vec<String> {
         let mut lost = Vec::new();
         for (table, rows) in self.base {
             for key in rows.keys() {
-                let stands = |content: &Content| content.get(table).is_some_and(|rows| rows.contains_key(key));
+                let stands =
+                    |content: &Content| content.get(table).is_some_and(|rows| rows.contains_key(key));
                 let rejected = |rejection: &Rejection| {
                     rejection.table == *table
                         && rejection.operation == "delete"

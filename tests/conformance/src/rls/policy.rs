@@ -1,7 +1,7 @@
 //! Random policies.
 
 use crate::random::Random;
-use crate::rls::schema::{Schema, Table, TEAMS};
+use crate::rls::schema::{Schema, TEAMS, Table};
 
 /// What a policy is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,8 @@ impl Policy {
             _ => "PUBLIC".to_owned(),
         };
         let restrictive = random.below(4) == 0;
-        let using = if restrictive { restriction(random, schema) } else { condition(random, schema, table, 9) };
+        let using =
+            if restrictive { restriction(random, schema) } else { condition(random, schema, table, 9) };
         Policy {
             name: format!("p{number}"),
             table: table.name.clone(),

@@ -74,7 +74,9 @@ impl Teller {
     fn step(&mut self, world: &mut World) -> Step {
         let device = self.random.below(self.setup.devices.len() as u64) as usize;
         match self.random.below(20) {
-            0..=7 => Step::OnDevice(device, self.write(world, Some(device), Some(self.setup.devices[device]))),
+            0..=7 => {
+                Step::OnDevice(device, self.write(world, Some(device), Some(self.setup.devices[device])))
+            }
             8 => {
                 let user = self.random.below(self.setup.schema.users.len() as u64) as usize;
                 Step::ByUser(user, self.write(world, None, Some(user)))
@@ -94,7 +96,8 @@ impl Teller {
         self.used.extend(keys.iter().map(|key| (table.name.clone(), key.clone())));
         self.used.sort();
         self.used.dedup();
-        let used = self.used.iter().filter(|(name, _)| *name == table.name).map(|(_, key)| key.clone()).collect();
+        let used =
+            self.used.iter().filter(|(name, _)| *name == table.name).map(|(_, key)| key.clone()).collect();
         let writer = Writer {
             random: &mut self.random,
             canaries: &mut self.canaries,

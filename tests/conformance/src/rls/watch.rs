@@ -94,14 +94,20 @@ impl Look<'_> {
     }
 
     fn is_visible(&self, table: &str, key: &str) -> bool {
-        self.allowed.visible.iter().any(|content| content.get(table).is_some_and(|rows| rows.contains_key(key)))
+        self.allowed
+            .visible
+            .iter()
+            .any(|content| content.get(table).is_some_and(|rows| rows.contains_key(key)))
     }
 
     fn gone(&mut self, reply: &GoneReply) {
         for (table, ids) in &reply.gone {
             for id in ids {
                 let held = self.allowed.held.iter().any(|(name, held)| name == table && held.contains(&id));
-                if !held && !self.told.contains(&(table.clone(), id)) && !self.told.contains(&(String::new(), id)) {
+                if !held
+                    && !self.told.contains(&(table.clone(), id))
+                    && !self.told.contains(&(String::new(), id))
+                {
                     self.leaks.push(format!("row {id} of {table} is said to be gone, but was not held"));
                 }
             }

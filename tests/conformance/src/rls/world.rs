@@ -183,7 +183,10 @@ impl World {
                 if let Some(user) = *log_in {
                     self.users[user] = self.log_in(setup, user);
                     let url = self.device_url(setup, user);
-                    self.parties.iter().filter(|party| party.user == user).for_each(|party| party.device.connect(&url));
+                    self.parties
+                        .iter()
+                        .filter(|party| party.user == user)
+                        .for_each(|party| party.device.connect(&url));
                 }
             }
             Step::Sync(device) => self.sync(*device)?,
@@ -216,9 +219,11 @@ impl World {
         let held = held(conn, &self.tables);
         let refused_before = rejections(conn).len();
         if std::mem::take(&mut party.stale) && RECONCILE_BY_HAND {
-            party.device.conn.execute_batch("SELECT cloudsync_network_reset_sync_version()").map_err(|error| {
-                Violation { kind: "reset fails", detail: error.to_string() }
-            })?;
+            party
+                .device
+                .conn
+                .execute_batch("SELECT cloudsync_network_reset_sync_version()")
+                .map_err(|error| Violation { kind: "reset fails", detail: error.to_string() })?;
         }
         let report = conn.query_row("SELECT cloudsync_network_sync()", [], |row| row.get::<_, String>(0));
         let frames = self.tap.take();
@@ -247,8 +252,13 @@ impl World {
         let server = everything(&mut self.server.client, &self.tables)?;
         let party = &self.parties[number];
         let rejections = rejections(&party.device.conn);
-        let fate =
-            Fate { base: &party.base, local, server: &server, history: &self.history, rejections: &rejections };
+        let fate = Fate {
+            base: &party.base,
+            local,
+            server: &server,
+            history: &self.history,
+            rejections: &rejections,
+        };
         fail("a write is lost in silence", fate.lost())?;
         let told = format!("\"rejected\":{}", rejections.len() - refused_before);
         let differs = !report.contains(&told);
