@@ -3,7 +3,6 @@
 use cloudsync_shared::change::ChangeBatch;
 use cloudsync_shared::flow::{Present, TableOutcome, merge_batch};
 use cloudsync_shared::hlc::{DEFAULT_MAX_DRIFT, Millis};
-use cloudsync_shared::id::RowId;
 use cloudsync_shared::key::Key;
 use cloudsync_shared::port::RowOutcome;
 use roaring::RoaringTreemap;
@@ -12,7 +11,6 @@ use rusqlite::{Connection, params, params_from_iter};
 use crate::apply;
 use crate::error::{Error, Result};
 use crate::fold;
-use crate::sending::born_since;
 use crate::sent::UNSENT_BULK;
 use crate::store::{Origin, SqliteStore};
 use crate::table::Table;
@@ -114,7 +112,8 @@ pub fn held(conn: &Connection) -> Result<Vec<(String, RoaringTreemap)>> {
 }
 
 /// Removes rows that are deleted on the server, or that its policies no longer show to this user. A
-/// row that was inserted anew here since it was last sent stays.
+/// row with unsent writes stays: sending it brings the server's word on them, so that none is lost in
+/// silence.
 ///
 /// # Errors
 /// The database is busy or failed; nothing is removed then.
@@ -137,18 +136,13 @@ pub fn remove_gone(conn: &Connection, gone: &[(String, RoaringTreemap)]) -> Resu
 /// The keys of held rows by id: one walk over the clocks, as ids have no index of their own here.
 fn keys_of(conn: &Connection, table: &Table, ids: &RoaringTreemap) -> Result<Vec<Key>> {
     let clocks = table.clocks();
-    let mut query =
-        conn.prepare(&format!("SELECT key, clock, row_id, unsent FROM {clocks} WHERE row_id IS NOT NULL"))?;
+    let sql = format!("SELECT key, row_id FROM {clocks} WHERE row_id IS NOT NULL AND unsent IS NULL");
+    let mut query = conn.prepare(&sql)?;
     let mut rows = query.query([])?;
     let mut keys = Vec::new();
     while let Some(row) = rows.next()? {
-        let id: i64 = row.get(2)?;
-        if !ids.contains(RowId(id.unsigned_abs()).0) {
-            continue;
-        }
-        let unsent: Option<i64> = row.get(3)?;
-        let clock: Vec<u8> = row.get(1)?;
-        if !born_since(&clock, unsent)? {
+        let id: i64 = row.get(1)?;
+        if ids.contains(id.unsigned_abs()) {
             keys.push(Key::from_bytes(row.get(0)?)?);
         }
     }

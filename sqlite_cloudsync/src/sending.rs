@@ -34,16 +34,6 @@ pub fn stored_length(clock: &[u8]) -> Result<CausalLength> {
     Ok(RowClock::from_bytes(clock)?.length)
 }
 
-/// Whether the life of a row began after it was last sent.
-///
-/// # Errors
-/// The bytes are not a stored clock.
-pub fn born_since(clock: &[u8], unsent: Option<i64>) -> Result<bool> {
-    let clock = RowClock::from_bytes(clock)?;
-    let Some(unsent) = unsent else { return Ok(false) };
-    Ok(clock.length.is_alive() && clock.life.version.0 >= unsent.unsigned_abs())
-}
-
 /// Reads the rows of one table for sending.
 pub struct RowReader<'a> {
     conn: &'a Connection,
