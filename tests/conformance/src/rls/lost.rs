@@ -26,8 +26,8 @@ impl History {
         self.now = now;
     }
 
-    /// Takes note of keys that the server knows to be deleted: of a row that came and went in one sync
-    /// nothing else is seen.
+    /// Takes note of keys whose row the server knows to have been deleted, inserted again or not: of what
+    /// came and went in one sync nothing else is seen.
     pub fn observe_dead(&mut self, table: &str, keys: impl Iterator<Item = String>) {
         self.deleted.extend(keys.map(|key| (table.to_owned(), key)));
     }

@@ -202,7 +202,7 @@ impl World {
         for row in found {
             let (name, id): (String, i32) = (row.get(0), row.get(1));
             let sql = format!(
-                "SELECT k1::text FROM cloudsync.clock_{id} WHERE NOT cloudsync.clock_is_alive(clock)"
+                "SELECT k1::text FROM cloudsync.clock_{id} WHERE (cloudsync.clock_json(clock)::json ->> 'length')::bigint > 1"
             );
             let dead = self.server.client.query(&sql, &[]).map_err(|error| broken(&error))?;
             self.history.observe_dead(&name, dead.iter().map(|row| row.get(0)));
