@@ -7,7 +7,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use cloudsync_conformance::rls::story;
+use cloudsync_conformance::rls::world::Roles;
+use cloudsync_conformance::rls::{guide, story};
+use cloudsync_conformance::server::Server;
+
+const GUIDE: &str = include_str!("../../../docs/rls.md");
 
 const SEEDS: u64 = 60;
 const THREADS: usize = 2;
@@ -42,4 +46,14 @@ fn a_device_holds_what_select_shows_and_hears_of_nothing_else() {
     });
     let failures = failures.into_inner().expect("no panic before");
     assert!(failures.is_empty(), "{} stories failed\n\n{}", failures.len(), failures.join("\n\n"));
+}
+
+#[test]
+fn the_team_of_two_in_the_guide_can_be_typed() {
+    // Roles belong to the whole server: under names of their own, two runs do not meet.
+    let names = ["anna", "ben"].map(|name| (name, format!("{name}_{}", std::process::id())));
+    let guide = names.iter().fold(GUIDE.to_owned(), |guide, (name, own)| guide.replace(name, own));
+    let _roles = Roles(names.map(|(_, own)| own).into());
+    let mut server = Server::create("", &[]);
+    assert_eq!(guide::type_it(&guide, &mut server), 6, "lines of the guide that say what is printed");
 }

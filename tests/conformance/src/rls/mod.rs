@@ -4,6 +4,7 @@
 
 pub mod canary;
 pub mod content;
+pub mod guide;
 pub mod lost;
 pub mod policy;
 pub mod rules;

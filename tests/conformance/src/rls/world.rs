@@ -335,7 +335,7 @@ fn address(url: &str) -> SocketAddr {
 }
 
 /// Roles of the whole server, dropped after the database in which they have rights.
-struct Roles(Vec<String>);
+pub struct Roles(pub Vec<String>);
 
 impl Drop for Roles {
     fn drop(&mut self) {
