@@ -79,9 +79,9 @@ impl Rules {
 }
 
 fn right(random: &mut Random) -> &'static str {
-    *random.pick(&["SELECT", "SELECT", "INSERT", "UPDATE", "DELETE"])
+    random.pick::<&str>(&["SELECT", "SELECT", "INSERT", "UPDATE", "DELETE"])
 }
 
 fn switch(random: &mut Random) -> &'static str {
-    *random.pick(&["ENABLE", "ENABLE", "DISABLE", "FORCE", "NO FORCE"])
+    random.pick::<&str>(&["ENABLE", "ENABLE", "DISABLE", "FORCE", "NO FORCE"])
 }
