@@ -52,12 +52,15 @@ pub fn fold(conn: &Connection) -> Result<Folded> {
         system::lock(conn)?;
         // A write that changed none of the columns that a trigger knows may have changed these.
         let added = if altered { init::register_new_columns(conn)? } else { Vec::new() };
-        let mut highest = system::highest(conn)?;
+        // Each table begins from what was seen before: a write must not count as later than it was
+        // because another table, written afterwards, was folded first.
+        let seen = system::highest(conn)?;
+        let mut highest = seen;
         for table in Table::all(conn)? {
             let new = added.iter().find(|(id, _)| *id == table.synced.id).map(|(_, ids)| ids.clone());
-            let mut fold = TableFold { conn, table: &table, new: new.unwrap_or_default(), highest };
+            let mut fold = TableFold { conn, table: &table, new: new.unwrap_or_default(), highest: seen };
             while fold.batch(&mut folded)? {}
-            highest = fold.highest;
+            highest = highest.max(fold.highest);
         }
         system::observe(conn, highest)?;
         if altered {
