@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
+use cloudsync_conformance::device::Device;
 use cloudsync_conformance::rls::world::Roles;
 use cloudsync_conformance::rls::{guide, story};
 use cloudsync_conformance::server::Server;
@@ -56,4 +57,33 @@ fn the_team_of_two_in_the_guide_can_be_typed() {
     let _roles = Roles(names.map(|(_, own)| own).into());
     let mut server = Server::create("", &[]);
     assert_eq!(guide::type_it(&guide, &mut server), 6, "lines of the guide that say what is printed");
+}
+
+/// The fold once gave out versions table after table, each above all before: an edit then counted as
+/// later than a newer one elsewhere, if its device had written to another table since.
+#[test]
+fn an_edit_is_not_made_later_by_a_write_to_another_table() {
+    let ddl = |kind: &str| {
+        format!(
+            "CREATE TABLE log (id {kind} PRIMARY KEY NOT NULL, a {kind}); CREATE TABLE note (id {kind} PRIMARY KEY NOT NULL, a {kind});"
+        )
+    };
+    let mut server = Server::create(&ddl("text"), &["log", "note"]);
+    server.run("INSERT INTO note VALUES ('n', 'first')");
+    let directory = tempfile::tempdir().expect("a directory");
+    let [early, late] = ["early", "late"].map(|name| {
+        let device = Device::create(directory.path(), name, &ddl("TEXT"), &["log", "note"]);
+        device.connect(&server.url);
+        device.sync();
+        device
+    });
+    let pause = || thread::sleep(std::time::Duration::from_millis(5));
+    early.run("UPDATE note SET a = 'early'");
+    pause();
+    late.run("UPDATE note SET a = 'late'");
+    pause();
+    early.run("INSERT INTO log VALUES ('l', 'written last')");
+    early.sync();
+    late.sync();
+    assert_eq!(server.dump("SELECT a FROM note"), ["\"late\""]);
 }
