@@ -54,6 +54,8 @@ pub struct SyncedTable {
     pub relation: pg_sys::Oid,
     /// The name under which it is synced.
     pub name: String,
+    /// Its owner.
+    pub owner: pg_sys::Oid,
     /// Schema and name as SQL text.
     pub qualified: String,
     /// The table of its clocks as SQL text.
@@ -132,7 +134,8 @@ pub fn row_security_active(relation: pg_sys::Oid) -> Result<bool> {
 }
 
 const TABLES: &str = "\
-    SELECT t.id, t.relation, t.name, n.nspname::text, c.relname::text, t.algorithm, t.enabled, c.relkind = 'p' \
+    SELECT t.id, t.relation, t.name, n.nspname::text, c.relname::text, t.algorithm, t.enabled, c.relkind = 'p', \
+        c.relowner \
     FROM cloudsync.tables t \
     JOIN pg_class c ON c.oid = t.relation JOIN pg_namespace n ON n.oid = c.relnamespace \
     WHERE ";
@@ -151,6 +154,7 @@ fn read(filter: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<SyncedTable>> {
             tables.push(SyncedTable {
                 id,
                 relation: required(row.get(2)?)?,
+                owner: required(row.get(9)?)?,
                 qualified: quote::qualified(&schema, &name),
                 clock: quote::qualified("cloudsync", &format!("clock_{id}")),
                 algorithm,
@@ -249,5 +253,23 @@ pub fn layouts(relation: pg_sys::Oid) -> Result<Vec<(i16, i16, bool)>> {
             layouts.push((required(row.get(1)?)?, required(row.get(2)?)?, required(row.get(3)?)?));
         }
         Ok::<_, PgError>(layouts)
+    })
+}
+
+/// A table's schema and name as SQL text, and its owner.
+///
+/// # Errors
+/// There is no such table.
+pub fn name_and_owner(relation: pg_sys::Oid) -> Result<(String, pg_sys::Oid)> {
+    let _owner = AsOwner::enter()?;
+    let sql = "SELECT n.nspname::text, c.relname::text, c.relowner \
+               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1";
+    Spi::connect(|client| {
+        let found = client.select(sql, Some(1), &[relation.into()])?;
+        if found.is_empty() {
+            return Err(PgError::new(SqlState::UNDEFINED_TABLE, "a table does not exist any more"));
+        }
+        let (schema, name, owner) = found.first().get_three::<String, String, pg_sys::Oid>()?;
+        Ok((quote::qualified(&required(schema)?, &required(name)?), required(owner)?))
     })
 }

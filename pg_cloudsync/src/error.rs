@@ -28,6 +28,8 @@ impl SqlState {
     pub const INSUFFICIENT_PRIVILEGE: SqlState = SqlState(*b"42501");
     /// There is no such table.
     pub const UNDEFINED_TABLE: SqlState = SqlState(*b"42P01");
+    /// There is no such column.
+    pub const UNDEFINED_COLUMN: SqlState = SqlState(*b"42703");
     /// The table's definition is not one that can be synced.
     pub const INVALID_TABLE: SqlState = SqlState(*b"42P16");
     /// The object is of the wrong kind.

@@ -57,7 +57,11 @@ pub fn merge_batch<S: Store>(
     Ok(outcomes)
 }
 
-fn check_drift(batch: &ChangeBatch, present: Present) -> Result<(), Error> {
+/// Checks that no version of a batch is too far ahead of the present.
+///
+/// # Errors
+/// One is.
+pub fn check_drift(batch: &ChangeBatch, present: Present) -> Result<(), Error> {
     for table in &batch.tables {
         for row in &table.rows {
             if !row.highest().is_within(present.now, present.max_drift) {

@@ -89,7 +89,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(4000))]
+    #![proptest_config(cases(2000))]
 
     /// What a spoiled message still says must at least be a message: it can be encoded again.
     #[test]

@@ -205,3 +205,21 @@ fn write_golden_files() {
         }
     }
 }
+
+/// The second cells of the example's table, put together, are the bytes of the file.
+#[test]
+fn the_worked_example_is_the_golden_payload() {
+    let page =
+        std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/wire-format.md"))
+            .unwrap();
+    let (_, example) = page.split_once("A worked example").expect("the page has an example");
+    let mut bytes = Vec::new();
+    for line in example.lines().take_while(|line| !line.starts_with("## ")) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let Ok(offset) = usize::from_str_radix(cells.get(1).unwrap_or(&""), 16) else { continue };
+        assert_eq!(offset, bytes.len(), "{line}");
+        let hex = cells[2].trim_matches('`').split(' ');
+        bytes.extend(hex.map(|byte| u8::from_str_radix(byte, 16).expect("two hexadecimal digits")));
+    }
+    assert_eq!(bytes, golden("payload"));
+}

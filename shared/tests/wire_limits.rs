@@ -42,7 +42,7 @@ impl Default for Body {
             lives: vec![0, 1, 4],
             presences: vec![0],
             stamps: vec![0],
-            values: vec![0, 1, 1, 0, 6],
+            values: vec![0, 1, 0, 6],
             rest: Vec::new(),
         }
     }
@@ -146,19 +146,18 @@ fn counts_are_checked_before_anything_is_allocated() {
     body_refused(Malformed, "more is claimed", |body| body.rows = number(limits::MAX_ROWS as u64));
     body_refused(LimitExceeded, "name", |body| body.tables = [number(1), number(1025)].concat());
     body_refused(Malformed, "too early", |body| {
-        body.values = [&[0, 3, 1][..], &number(1 << 30)].concat();
+        body.values = [&[0, 3][..], &number(1 << 30)].concat();
     });
     body_refused(Malformed, "longer than the message", |body| {
         (body.rows, body.keys) = (vec![2], vec![2, 0, 14, 16]);
         (body.row_ids, body.lengths) = (vec![1], vec![1, 2]);
-        (body.lives, body.values) =
-            (vec![0, 2, 4, 2], [&[0, 3, 2][..], &number(huge), &number(huge)].concat());
+        (body.lives, body.values) = (vec![0, 2, 4, 2], [&[0, 3][..], &number(huge), &number(huge)].concat());
     });
 }
 
 #[test]
 fn cells_are_limited_over_the_whole_message() {
-    let (rows, columns) = (limits::MAX_CELLS / limits::MAX_COLUMNS + 1, limits::MAX_COLUMNS);
+    let (rows, columns) = (limits::MAX_CELLS / 4096 + 1, 4096);
     let mut body = Body { columns: number(columns as u64), ..Body::default() };
     for column in 0..columns {
         body.columns.extend(text(format!("{column}").as_bytes()));
@@ -171,8 +170,7 @@ fn cells_are_limited_over_the_whole_message() {
     body.presences = vec![0; columns];
     refused(&body.seal(), LimitExceeded, "cells");
     // Just within the limit, the cells claimed are still more than the message can hold.
-    body.presences[columns - 1] = 1;
-    body.presences[columns - 2] = 1;
+    body.presences[columns - 4..].fill(1);
     refused(&body.seal(), Malformed, "more is claimed");
 }
 
@@ -199,15 +197,17 @@ fn ranges_are_checked() {
 #[test]
 fn rules_of_streams_are_checked() {
     body_refused(Malformed, "goes on", |body| body.rest = vec![0]);
-    body_refused(Malformed, "too early", |body| body.values = vec![0, 1, 1, 0, 0x80]);
+    body_refused(Malformed, "too early", |body| body.values = vec![0, 1, 0, 0x80]);
     body_refused(Malformed, "run", |body| body.lengths = vec![1, 0]);
     body_refused(Malformed, "run", |body| body.lengths = vec![1, 2]);
     body_refused(Malformed, "bit beyond", |body| body.presences = vec![2, 2]);
     body_refused(Malformed, "unknown form", |body| body.presences = vec![3]);
     body_refused(Malformed, "unknown form", |body| body.keys = vec![3, 0, 14]);
     body_refused(Malformed, "unknown form", |body| body.stamps = vec![2]);
-    body_refused(Malformed, "tag", |body| body.values = vec![0, 0, 1]);
-    body_refused(Malformed, "tag", |body| body.values = vec![0, 6, 1]);
+    body_refused(Malformed, "tag", |body| body.values = vec![0, 0]);
+    body_refused(Malformed, "tag", |body| body.values = vec![0, 6]);
+    body_refused(Malformed, "tag", |body| body.values = vec![1, 6]);
+    body_refused(Malformed, "unknown form", |body| body.values = vec![2, 1]);
     body_refused(Malformed, "one twice", |body| {
         (body.columns, body.presences) = (vec![2, 1, b'c', 1, b'c'], vec![0, 1]);
     });
@@ -217,17 +217,17 @@ fn rules_of_streams_are_checked() {
 
 #[test]
 fn rules_of_values_are_checked() {
-    body_refused(Malformed, "UTF-8", |body| body.values = vec![0, 3, 1, 1, 0xff]);
+    body_refused(Malformed, "UTF-8", |body| body.values = vec![0, 3, 1, 0xff]);
     body_refused(Malformed, "UTF-8", |body| body.tables = vec![1, 1, 0xff]);
-    body_refused(Malformed, "NaN", |body| body.values = [&[0, 2, 1, 0][..], &[0xff; 8]].concat());
+    body_refused(Malformed, "NaN", |body| body.values = [&[0, 2, 0][..], &[0xff; 8]].concat());
     body_refused(Malformed, "dictionary", |body| {
-        body.values = [&[0, 2, 1, 1, 1][..], &[0; 8], &[1]].concat();
+        body.values = [&[0, 2, 1, 1][..], &[0; 8], &[1]].concat();
     });
     // One character of two bytes, shared by two texts of one byte.
-    body_refused(Malformed, "lacks values", |body| {
+    body_refused(Malformed, "within a character", |body| {
         (body.rows, body.keys) = (vec![2], vec![2, 0, 14, 16]);
         (body.row_ids, body.lengths) = (vec![1], vec![1, 2]);
-        (body.lives, body.values) = (vec![0, 2, 4, 2], vec![0, 3, 2, 1, 1, 0xc3, 0xa9]);
+        (body.lives, body.values) = (vec![0, 2, 4, 2], vec![0, 3, 1, 1, 0xc3, 0xa9]);
     });
 }
 
@@ -264,5 +264,9 @@ fn sets_of_row_ids_are_limited() {
     assert_eq!(kind(set(&[&[1], &number(u64::MAX), &number(u64::MAX)])), Err(Malformed));
     assert_eq!(kind(set(&[&[1, 1], &number(limits::MAX_IDS)])), Err(LimitExceeded));
     assert_eq!(kind(set(&[&number(limits::MAX_ID_RUNS as u64 + 1)])), Err(LimitExceeded));
+    let strewn =
+        |count: usize| [number(count as u64), number(1 << 16).repeat(count), vec![0; count]].concat();
+    assert!(set(&[&strewn(limits::MAX_ID_BLOCKS)]).is_ok());
+    assert_eq!(kind(set(&[&strewn(limits::MAX_ID_BLOCKS + 1)])), Err(LimitExceeded));
     assert_eq!(kind(set(&[&number(limits::MAX_ID_RUNS as u64)])), Err(Malformed));
 }

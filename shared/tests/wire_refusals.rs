@@ -118,6 +118,8 @@ fn snapshots_times_and_sets_keep_their_rules() {
     let mut many = roaring::RoaringTreemap::new();
     many.insert_range(1..=limits::MAX_IDS + 1);
     refused(&reply(many), LimitExceeded, "row ids");
+    let strewn = (1..=limits::MAX_ID_BLOCKS as u64 + 1).map(|block| block << 16);
+    refused(&reply(strewn.collect()), LimitExceeded, "blocks of row ids");
     refused(&reply([0u64].into_iter().collect()), InvalidInput, "row id");
     refused(&reply([1u64 << 63].into_iter().collect()), InvalidInput, "row id");
     let late = PullReply {

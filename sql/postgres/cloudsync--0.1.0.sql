@@ -63,11 +63,16 @@ CREATE INDEX log_xid ON cloudsync.log (xid);
 REVOKE ALL ON ALL TABLES IN SCHEMA cloudsync FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA cloudsync FROM PUBLIC;
 
--- The protocol. Both run as the caller, under the caller's row-level security.
+-- The protocol. Both run as the caller, under the caller's row-level security. The settings fix the
+-- text form of values; the search path stays the caller's, whose triggers run inside.
 CREATE FUNCTION @extschema@.cloudsync_push(request bytea) RETURNS bytea
-    VOLATILE STRICT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_push_wrapper';
+    VOLATILE STRICT PARALLEL UNSAFE
+    SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_push_wrapper';
 CREATE FUNCTION @extschema@.cloudsync_pull(request bytea) RETURNS bytea
-    STABLE STRICT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_pull_wrapper';
+    STABLE STRICT PARALLEL UNSAFE
+    SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_pull_wrapper';
 
 -- Capture: what the statement triggers of synced tables call.
 CREATE FUNCTION cloudsync.capture() RETURNS trigger
@@ -80,6 +85,8 @@ CREATE FUNCTION cloudsync.delete_delta(stamp bigint) RETURNS bytea
     IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_delete_delta_wrapper';
 CREATE FUNCTION cloudsync.row_delta(columns bytea, stamp bigint, VARIADIC old_new "any") RETURNS bytea
     IMMUTABLE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_row_delta_wrapper';
+CREATE FUNCTION cloudsync.row_exists(table_id int, relation oid, VARIADIC key "any") RETURNS bool
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_row_exists_wrapper';
 CREATE FUNCTION cloudsync.join_deltas(a bytea, b bytea) RETURNS bytea
     IMMUTABLE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_join_deltas_wrapper';
 CREATE FUNCTION cloudsync.clock_touch(clock bytea, delta bytea) RETURNS bytea
@@ -113,7 +120,38 @@ CREATE FUNCTION @extschema@.cloudsync_siteid() RETURNS bytea
     STABLE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_siteid_wrapper';
 CREATE FUNCTION @extschema@.cloudsync_db_version() RETURNS bigint
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_db_version_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_uuid() RETURNS uuid
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_uuid_wrapper';
 
+-- Settings.
+CREATE FUNCTION @extschema@.cloudsync_set(key text, value text) RETURNS boolean
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_set_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_set_table(table_name text, key text, value text) RETURNS boolean
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_set_table_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_set_column(table_name text, column_name text, key text, value text)
+    RETURNS boolean VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_set_column_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_table_schema(table_name text) RETURNS text
+    STABLE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_table_schema_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_begin_alter(table_name text) RETURNS boolean
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_begin_alter_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_commit_alter(table_name text) RETURNS boolean
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_commit_alter_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_terminate() RETURNS boolean
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_terminate_wrapper';
+
+-- Table names are resolved in the caller's search path; these two show and set it.
+CREATE FUNCTION @extschema@.cloudsync_schema() RETURNS text
+    STABLE LANGUAGE sql AS 'SELECT pg_catalog.current_schema()::pg_catalog.text';
+CREATE FUNCTION @extschema@.cloudsync_set_schema(name text) RETURNS boolean
+    VOLATILE LANGUAGE sql
+    AS 'SELECT pg_catalog.set_config(''search_path'', pg_catalog.quote_ident(name) OPERATOR(pg_catalog.||) '', @extschema@'', false) IS NOT NULL';
+
+REVOKE ALL ON FUNCTION @extschema@.cloudsync_set(text, text),
+    @extschema@.cloudsync_set_table(text, text, text),
+    @extschema@.cloudsync_set_column(text, text, text, text), @extschema@.cloudsync_table_schema(text),
+    @extschema@.cloudsync_begin_alter(text), @extschema@.cloudsync_commit_alter(text),
+    @extschema@.cloudsync_terminate(), @extschema@.cloudsync_schema(),
+    @extschema@.cloudsync_set_schema(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.cloudsync_init(text, text, int), @extschema@.cloudsync_cleanup(text),
     @extschema@.cloudsync_enable(text), @extschema@.cloudsync_disable(text),
     @extschema@.cloudsync_is_enabled(text), @extschema@.cloudsync_siteid(),

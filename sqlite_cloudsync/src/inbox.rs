@@ -1,21 +1,23 @@
 //! What comes from the server: rows to merge, and rows that are gone.
 
 use cloudsync_shared::change::ChangeBatch;
-use cloudsync_shared::flow::{Present, merge_batch};
+use cloudsync_shared::flow::{Present, TableOutcome, merge_batch};
 use cloudsync_shared::hlc::{DEFAULT_MAX_DRIFT, Millis};
 use cloudsync_shared::id::RowId;
 use cloudsync_shared::key::Key;
 use cloudsync_shared::port::RowOutcome;
-use cloudsync_shared::flow::TableOutcome;
 use roaring::RoaringTreemap;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, params, params_from_iter};
 
-use crate::catalog::{self, SyncedTable};
 use crate::error::{Error, Result};
 use crate::fold;
-use crate::quote::identifier;
-use crate::read;
-use crate::store::SqliteStore;
+use crate::savepoint::in_savepoint;
+use crate::sending::born_since;
+use crate::store::{Origin, SqliteStore};
+use crate::system;
+use crate::table::Table;
+use crate::time;
+use crate::value::Bound;
 
 /// Foreign keys are not enforced while the server's rows are written: a parent may come in a later
 /// page, or be hidden from this user, and the server's own cascades come as rows of their own.
@@ -32,7 +34,7 @@ impl<'a> ForeignKeysOff<'a> {
     /// A transaction is open.
     pub fn new(conn: &'a Connection) -> Result<ForeignKeysOff<'a>> {
         if !conn.is_autocommit() {
-            return Err(Error::invalid_state("a sync cannot run inside a transaction: COMMIT first"));
+            return Err(Error::state("a sync cannot run inside a transaction: COMMIT first"));
         }
         let was_on: bool = conn.query_row("PRAGMA foreign_keys", [], |row| row.get(0))?;
         conn.execute_batch("PRAGMA foreign_keys = OFF")?;
@@ -84,16 +86,15 @@ pub fn apply_page(
     server_time: Millis,
     then: impl FnOnce(&Connection) -> Result<()>,
 ) -> Result<Received> {
-    let foreign_keys = ForeignKeysOff::new(conn)?;
-    let transaction = fold::write_transaction(conn)?;
-    fold::fold(conn)?;
-    let mut store = SqliteStore::new(conn)?;
-    store.from_server();
-    let received = merge_server_rows(&mut store, &mut changes, server_time)?;
-    then(conn)?;
-    transaction.commit()?;
-    drop(foreign_keys);
-    Ok(received)
+    let _foreign_keys = ForeignKeysOff::new(conn)?;
+    in_savepoint(conn, || {
+        system::lock(conn)?;
+        fold::fold(conn)?;
+        let mut store = SqliteStore::open(conn, Origin::Server)?;
+        let received = merge_server_rows(&mut store, &mut changes, server_time)?;
+        then(conn)?;
+        Ok(received)
+    })
 }
 
 /// Merges rows that the server gave, inside the caller's transaction.
@@ -110,7 +111,7 @@ pub fn merge_server_rows(
         return Ok(received);
     }
     // The server has checked versions against its own clock; this device's may be wrong.
-    let now = read::now().max(server_time);
+    let now = time::now().max(server_time);
     let outcomes = merge_batch(store, changes, Present { now, max_drift: DEFAULT_MAX_DRIFT })?;
     for (table, outcome) in changes.tables.iter().zip(outcomes) {
         let TableOutcome::Rows(rows) = outcome else { continue };
@@ -119,7 +120,7 @@ pub fn merge_server_rows(
             _ => None,
         });
         if let Some(refusal) = refused {
-            return Err(Error::invalid_state(format!(
+            return Err(Error::state(format!(
                 "a row of table {} from the server cannot be written here ({}): {}",
                 table.table, refusal.sqlstate, refusal.message
             )));
@@ -135,8 +136,8 @@ pub fn merge_server_rows(
 /// The database failed.
 pub fn held(conn: &Connection) -> Result<Vec<(String, RoaringTreemap)>> {
     let mut held = Vec::new();
-    for table in catalog::tables_parents_first(conn)? {
-        let clocks = identifier(&table.clock_table());
+    for table in Table::all(conn)? {
+        let clocks = table.clocks();
         let mut query = conn.prepare(&format!("SELECT row_id FROM {clocks} WHERE row_id IS NOT NULL"))?;
         let ids: std::result::Result<RoaringTreemap, rusqlite::Error> =
             query.query_map([], |row| row.get::<_, i64>(0))?.map(|id| Ok(id?.unsigned_abs())).collect();
@@ -154,28 +155,27 @@ pub fn held(conn: &Connection) -> Result<Vec<(String, RoaringTreemap)>> {
 /// # Errors
 /// The database is busy or failed; nothing is removed then.
 pub fn remove_gone(conn: &Connection, gone: &[(String, RoaringTreemap)]) -> Result<Received> {
-    let mut received = Received::default();
-    let foreign_keys = ForeignKeysOff::new(conn)?;
-    let transaction = fold::write_transaction(conn)?;
-    fold::fold(conn)?;
-    let mut store = SqliteStore::new(conn)?;
-    let tables = catalog::tables_parents_first(conn)?;
-    for (name, ids) in gone {
-        let Some(table) = tables.iter().find(|table| table.schema.name == *name) else { continue };
-        let keys = keys_of(conn, table, ids)?;
-        for key in &keys {
-            store.forget_row(table, key)?;
+    let _foreign_keys = ForeignKeysOff::new(conn)?;
+    in_savepoint(conn, || {
+        system::lock(conn)?;
+        fold::fold(conn)?;
+        let mut received = Received::default();
+        let tables = Table::all(conn)?;
+        for (name, ids) in gone {
+            let Some(table) = tables.iter().find(|table| table.schema.name == *name) else { continue };
+            let keys = keys_of(conn, table, ids)?;
+            for key in &keys {
+                forget_row(conn, table, key)?;
+            }
+            received.count(name, keys.len());
         }
-        received.count(name, keys.len());
-    }
-    transaction.commit()?;
-    drop(foreign_keys);
-    Ok(received)
+        Ok(received)
+    })
 }
 
 /// The keys of held rows by id: one walk over the clocks, as ids have no index of their own here.
-fn keys_of(conn: &Connection, table: &SyncedTable, ids: &RoaringTreemap) -> Result<Vec<Key>> {
-    let clocks = identifier(&table.clock_table());
+fn keys_of(conn: &Connection, table: &Table, ids: &RoaringTreemap) -> Result<Vec<Key>> {
+    let clocks = table.clocks();
     let mut query =
         conn.prepare(&format!("SELECT key, clock, row_id, unsent FROM {clocks} WHERE row_id IS NOT NULL"))?;
     let mut rows = query.query([])?;
@@ -187,7 +187,7 @@ fn keys_of(conn: &Connection, table: &SyncedTable, ids: &RoaringTreemap) -> Resu
         }
         let unsent: Option<i64> = row.get(3)?;
         let clock: Vec<u8> = row.get(1)?;
-        if !read::born_since(&clock, unsent)? {
+        if !born_since(&clock, unsent)? {
             keys.push(Key::from_bytes(row.get(0)?)?);
         }
     }
@@ -200,13 +200,28 @@ fn keys_of(conn: &Connection, table: &SyncedTable, ids: &RoaringTreemap) -> Resu
 /// # Errors
 /// The database is busy or failed.
 pub fn forget_server(conn: &Connection) -> Result<()> {
-    let transaction = fold::write_transaction(conn)?;
-    fold::fold(conn)?;
-    for table in catalog::tables_parents_first(conn)? {
-        let clocks = identifier(&table.clock_table());
-        conn.execute(&format!("UPDATE {clocks} SET row_id = NULL, unsent = ?1"), params![0i64])?;
-    }
-    conn.execute("UPDATE cloudsync_tables SET base_done = 0", [])?;
-    transaction.commit()?;
-    Ok(())
+    in_savepoint(conn, || {
+        system::lock(conn)?;
+        fold::fold(conn)?;
+        for table in Table::all(conn)? {
+            let sql = format!("UPDATE {} SET row_id = NULL, unsent = ?1", table.clocks());
+            conn.execute(&sql, params![fold::UNSENT_WHOLE])?;
+        }
+        conn.execute("UPDATE main.cloudsync_tables SET base_done = 0, pulled = 0", [])?;
+        Ok(())
+    })
+}
+
+/// Removes a row and its clock, as if it had never been here. Not captured as a local delete.
+///
+/// # Errors
+/// The database failed.
+pub fn forget_row(conn: &Connection, table: &Table, key: &Key) -> Result<()> {
+    let values = table.key_values(key)?;
+    let delete = format!("DELETE FROM {} WHERE {}", table.rows(), table.info.key_condition());
+    fold::while_applying(conn, || {
+        conn.prepare_cached(&delete)?.execute(params_from_iter(values.iter().map(Bound)))?;
+        conn.prepare_cached(&format!("DELETE FROM {} WHERE key = ?1", table.clocks()))?.execute([&key.0])?;
+        Ok(())
+    })
 }

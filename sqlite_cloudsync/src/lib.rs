@@ -1,1 +1,44 @@
-//! The SQLite extension `cloudsync`.
+//! The SQLite extension `cloudsync`: databases that are written offline and agree by one call.
+//!
+//! Local writes are noted by triggers of plain SQL (`trigger`), folded into row clocks when somebody
+//! asks (`fold`), read as changes (`read`) and merged from changes (`apply`, `store`).
+
+pub mod apply;
+pub mod catalog;
+pub mod changes;
+#[cfg(feature = "loadable")]
+pub mod entry;
+pub mod error;
+pub mod ffi;
+pub mod fold;
+mod functions;
+pub mod init;
+pub mod payload;
+pub mod quote;
+pub mod read;
+pub mod refusal;
+mod row_write;
+pub mod savepoint;
+pub mod store;
+pub mod system;
+pub mod table;
+pub mod trigger;
+pub mod value;
+
+use rusqlite::Connection;
+
+/// The release.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Adds the extension's functions and tables to a connection.
+///
+/// # Errors
+/// SQLite refuses one of them.
+pub fn register(conn: &Connection) -> rusqlite::Result<()> {
+    functions::register_tables(conn)?;
+    functions::register_settings(conn)?;
+    functions::register_identity(conn)?;
+    functions::register_values(conn)?;
+    functions::register_payloads(conn)?;
+    changes::register(conn)
+}

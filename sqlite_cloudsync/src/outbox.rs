@@ -12,12 +12,15 @@ use cloudsync_shared::key::Key;
 use cloudsync_shared::message::{PushReply, RowResult};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::catalog::{self, SyncedTable};
 use crate::error::{Error, Result};
-use crate::quote::identifier;
+use crate::fold;
+use crate::inbox::{self, ForeignKeysOff};
 use crate::rejections::{self, Rejection};
-use crate::store::SqliteStore;
-use crate::{fold, inbox, read};
+use crate::savepoint::in_savepoint;
+use crate::sending::{BaseScan, RowReader, stored_length, value_bytes};
+use crate::store::{Origin, SqliteStore};
+use crate::system;
+use crate::table::Table;
 
 /// The most rows in one request, whatever their size.
 const MAX_ROWS: usize = 20_000;
@@ -70,7 +73,7 @@ pub struct Parcel {
     /// What to send.
     pub changes: ChangeBatch,
     /// For each table of `changes`, its name and one receipt a row.
-    receipts: Vec<(SyncedTable, Vec<Receipt>)>,
+    receipts: Vec<(Table, Vec<Receipt>)>,
 }
 
 /// Takes the next unsent rows, about `max_bytes` of values; `None` when the pass has seen them all.
@@ -81,10 +84,16 @@ pub fn take(conn: &Connection, pass: &mut Pass, max_bytes: usize) -> Result<Opti
     if pass.done {
         return Ok(None);
     }
-    let transaction = fold::write_transaction(conn)?;
-    fold::fold(conn)?;
-    let mut tables = catalog::tables_parents_first(conn)?;
-    tables.retain(|table| table.enabled);
+    in_savepoint(conn, || {
+        system::lock(conn)?;
+        fold::fold(conn)?;
+        fill(conn, pass, max_bytes)
+    })
+}
+
+fn fill(conn: &Connection, pass: &mut Pass, max_bytes: usize) -> Result<Option<Parcel>> {
+    let mut tables = Table::all(conn)?;
+    tables.retain(|table| table.synced.enabled);
     let mut parcel = Parcel { changes: ChangeBatch::default(), receipts: Vec::new() };
     let mut room = Room { bytes: max_bytes, rows: MAX_ROWS };
     while !pass.done && !room.is_full() {
@@ -100,7 +109,6 @@ pub fn take(conn: &Connection, pass: &mut Pass, max_bytes: usize) -> Result<Opti
             None => pass.done = true,
         }
     }
-    transaction.commit()?;
     Ok((parcel.changes.row_count() > 0).then_some(parcel))
 }
 
@@ -116,7 +124,7 @@ impl Room {
     }
 
     fn fill(&mut self, change: &RowChange) {
-        let values: usize = change.cells.iter().map(|cell| 8 + read::value_bytes(&cell.value)).sum();
+        let values: usize = change.cells.iter().map(|cell| 8 + value_bytes(&cell.value)).sum();
         self.bytes = self.bytes.saturating_sub(values + change.key.0.len() + 16);
         self.rows -= 1;
     }
@@ -124,7 +132,7 @@ impl Room {
 
 fn take_table(
     conn: &Connection,
-    table: &SyncedTable,
+    table: &Table,
     pass: &mut Pass,
     room: &mut Room,
     parcel: &mut Parcel,
@@ -153,19 +161,19 @@ fn take_table(
 /// Rows with a clock, in the order of their first unsent version.
 fn take_unsent(
     conn: &Connection,
-    table: &SyncedTable,
+    table: &Table,
     pass: &mut Pass,
     room: &mut Room,
     changes: &mut TableChanges,
     receipts: &mut Vec<Receipt>,
 ) -> Result<()> {
-    let clocks = identifier(&table.clock_table());
+    let clocks = table.clocks();
     let mut query = conn.prepare_cached(&format!(
         "SELECT key, clock, row_id, unsent FROM {clocks} \
          WHERE unsent IS NOT NULL AND (unsent, key) > (?1, ?2) ORDER BY unsent, key"
     ))?;
     let (unsent, key) = pass.after.clone().unwrap_or((i64::MIN, Vec::new()));
-    let mut reader = read::RowReader::new(conn, table)?;
+    let mut reader = RowReader::new(conn, table)?;
     let mut rows = query.query(params![unsent, key])?;
     while let Some(row) = rows.next()? {
         if room.is_full() {
@@ -192,23 +200,27 @@ fn take_unsent(
 /// Rows that stood in the table before it was synced, in key order, until they have all been sent.
 fn take_base(
     conn: &Connection,
-    table: &SyncedTable,
+    table: &Table,
     pass: &mut Pass,
     room: &mut Room,
     changes: &mut TableChanges,
     receipts: &mut Vec<Receipt>,
 ) -> Result<()> {
-    if !table.base || table.base_done {
+    if !has_base_unsent(conn, table)? {
         pass.next_table();
         return Ok(());
     }
     let after = pass.after.take().filter(|(unsent, _)| *unsent == BASE_MARK).map(|(_, key)| key);
-    let mut scan = read::BaseScan::new(conn, table, after.as_deref())?;
+    let mut scan = BaseScan::new(conn, table, after.as_deref())?;
+    let mut found = false;
     while !room.is_full() {
-        let Some(change) = scan.next()? else {
-            pass.next_table();
+        let Some(change) = scan.next() else {
+            if !found {
+                pass.next_table();
+            }
             return Ok(());
         };
+        found = true;
         pass.after = Some((BASE_MARK, change.key.0.clone()));
         room.fill(&change);
         receipts.push(Receipt { key: change.key.clone(), clock: None });
@@ -243,12 +255,16 @@ pub fn acknowledge(
     mut reply: PushReply,
     last_pass: bool,
 ) -> Result<Acknowledged> {
+    let _foreign_keys = ForeignKeysOff::new(conn)?;
+    in_savepoint(conn, || {
+        system::lock(conn)?;
+        fold::fold(conn)?;
+        settle(conn, parcel, &mut reply, last_pass)
+    })
+}
+
+fn settle(conn: &Connection, parcel: &Parcel, reply: &mut PushReply, last_pass: bool) -> Result<Acknowledged> {
     let mut summary = Acknowledged::default();
-    let foreign_keys = inbox::ForeignKeysOff::new(conn)?;
-    let transaction = fold::write_transaction(conn)?;
-    fold::fold(conn)?;
-    let mut store = SqliteStore::new(conn)?;
-    store.from_server();
     if reply.results.len() != parcel.receipts.len() {
         return Err(Error::network("the server's answer does not fit the request"));
     }
@@ -265,7 +281,7 @@ pub fn acknowledge(
                 }
                 RowResult::Dead => {
                     summary.accepted += 1;
-                    settle_dead(&mut store, conn, table, receipt)?;
+                    settle_dead(conn, table, receipt)?;
                 }
                 RowResult::UnknownTable => {
                     if !summary.unknown_tables.contains(&table.schema.name) {
@@ -284,18 +300,17 @@ pub fn acknowledge(
             rejections::record(conn, &Rejection { table, columns: &changes.columns, change, refusal })?;
         }
         if unchanged_since(conn, table, receipt)? {
-            store.forget_row(table, &receipt.key)?;
+            inbox::forget_row(conn, table, &receipt.key)?;
         }
     }
+    let mut store = SqliteStore::open(conn, Origin::Server)?;
     inbox::merge_server_rows(&mut store, &mut reply.restored, reply.server_time)?;
-    transaction.commit()?;
-    drop(foreign_keys);
     Ok(summary)
 }
 
 /// The server has the row as it was when it was taken; what was written since stays unsent.
-fn mark_sent(conn: &Connection, table: &SyncedTable, receipt: &Receipt, id: Option<RowId>) -> Result<()> {
-    let clocks = identifier(&table.clock_table());
+fn mark_sent(conn: &Connection, table: &Table, receipt: &Receipt, id: Option<RowId>) -> Result<()> {
+    let clocks = table.clocks();
     let id = id.map(|id| id.0 as i64);
     match &receipt.clock {
         Some(clock) => conn
@@ -316,27 +331,26 @@ fn mark_sent(conn: &Connection, table: &SyncedTable, receipt: &Receipt, id: Opti
 
 /// The row is deleted on the server. Our own delete is thereby sent; a row that still lives here goes.
 fn settle_dead(
-    store: &mut SqliteStore<'_>,
     conn: &Connection,
-    table: &SyncedTable,
+    table: &Table,
     receipt: &Receipt,
 ) -> Result<()> {
     let alive = match &receipt.clock {
-        Some(clock) => read::stored_length(clock)?.is_alive(),
+        Some(clock) => stored_length(clock)?.is_alive(),
         None => true,
     };
     if !alive {
         return mark_sent(conn, table, receipt, None);
     }
     if unchanged_since(conn, table, receipt)? {
-        store.forget_row(table, &receipt.key)?;
+        inbox::forget_row(conn, table, &receipt.key)?;
     }
     Ok(())
 }
 
 /// Whether the row has the same clock as when it was taken.
-fn unchanged_since(conn: &Connection, table: &SyncedTable, receipt: &Receipt) -> Result<bool> {
-    let clocks = identifier(&table.clock_table());
+fn unchanged_since(conn: &Connection, table: &Table, receipt: &Receipt) -> Result<bool> {
+    let clocks = table.clocks();
     let clock: Option<Vec<u8>> = conn
         .prepare_cached(&format!("SELECT clock FROM {clocks} WHERE key = ?1"))?
         .query_row([&receipt.key.0], |row| row.get(0))
@@ -361,8 +375,8 @@ pub fn base_rows_sent(conn: &Connection) -> Result<()> {
 /// The database failed.
 pub fn unsent(conn: &Connection) -> Result<(u64, bool)> {
     let (mut rows, mut base) = (0u64, false);
-    for table in catalog::tables_parents_first(conn)? {
-        let (clocks, journal) = (identifier(&table.clock_table()), identifier(&table.journal_table()));
+    for table in Table::all(conn)? {
+        let (clocks, journal) = (table.clocks(), table.journal());
         let count: i64 = conn.query_row(
             &format!(
                 "SELECT (SELECT count(*) FROM {clocks} WHERE unsent IS NOT NULL) + (SELECT count(*) FROM {journal})"
@@ -371,7 +385,13 @@ pub fn unsent(conn: &Connection) -> Result<(u64, bool)> {
             |row| row.get(0),
         )?;
         rows += count.unsigned_abs();
-        base |= table.base && !table.base_done;
+        base |= has_base_unsent(conn, &table)?;
     }
     Ok((rows, base))
+}
+
+/// Whether rows that stood in the table before it was synced may still have to be sent.
+fn has_base_unsent(conn: &Connection, table: &Table) -> Result<bool> {
+    let sql = "SELECT base AND NOT base_done FROM main.cloudsync_tables WHERE id = ?1";
+    Ok(conn.prepare_cached(sql)?.query_row([table.synced.id], |row| row.get(0))?)
 }

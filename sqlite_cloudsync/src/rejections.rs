@@ -6,12 +6,12 @@ use cloudsync_shared::value::Value;
 use rusqlite::{Connection, params};
 use serde_json::json;
 
-use crate::catalog::SyncedTable;
 use crate::error::Result;
-use crate::read;
+use crate::table::Table;
+use crate::time;
 
 /// Creates the table. The application reads it and deletes from it as it likes.
-pub const CREATE: &str = "CREATE TABLE IF NOT EXISTS cloudsync_rejections (
+pub const CREATE: &str = "CREATE TABLE IF NOT EXISTS main.cloudsync_rejections (
     id INTEGER PRIMARY KEY,
     tbl TEXT NOT NULL,
     pk BLOB NOT NULL,
@@ -25,7 +25,7 @@ pub const CREATE: &str = "CREATE TABLE IF NOT EXISTS cloudsync_rejections (
 /// One refused write.
 pub struct Rejection<'a> {
     /// The table.
-    pub table: &'a SyncedTable,
+    pub table: &'a Table,
     /// The names of the columns that the change's cells refer to.
     pub columns: &'a [String],
     /// What was written.
@@ -52,7 +52,7 @@ pub fn record(conn: &Connection, rejection: &Rejection<'_>) -> Result<()> {
     }
     let operation = if change.length.is_alive() { "write" } else { "delete" };
     conn.prepare_cached(
-        "INSERT INTO cloudsync_rejections (tbl, pk, operation, columns, sqlstate, message, rejected_at) \
+        "INSERT INTO main.cloudsync_rejections (tbl, pk, operation, columns, sqlstate, message, rejected_at) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute(params![
@@ -62,7 +62,7 @@ pub fn record(conn: &Connection, rejection: &Rejection<'_>) -> Result<()> {
         serde_json::Value::Object(values).to_string(),
         refusal.sqlstate,
         refusal.message,
-        read::now().0 as i64
+        time::now().0 as i64
     ])?;
     Ok(())
 }

@@ -1,4 +1,5 @@
 //! The SQL functions that users call: each a few lines around what does the work.
 
+mod config;
 mod info;
 mod setup;

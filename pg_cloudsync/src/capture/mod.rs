@@ -8,18 +8,26 @@ pub mod delta;
 mod plan;
 mod statement;
 
+use std::cell::RefCell;
+
 use cloudsync_shared::schema::Algorithm;
 use pgrx::Spi;
 
+use crate::capture::plan::Purpose;
 use crate::error::{PgError, Result, SqlState};
-use crate::ffi::flag;
 use crate::ffi::owner::AsOwner;
+use crate::ffi::{flag, server};
 use crate::ffi::trigger::{Event, Firing};
 
 /// The names under which the triggers know the rows of before and after.
 pub const OLD_ROWS: &str = "cloudsync_old";
 /// See [`OLD_ROWS`].
 pub const NEW_ROWS: &str = "cloudsync_new";
+
+thread_local! {
+    /// A transaction and the tables of which it captured a write.
+    static CAPTURED: RefCell<(u64, Vec<i32>)> = const { RefCell::new((0, Vec::new())) };
+}
 
 /// Captures one statement.
 ///
@@ -31,10 +39,13 @@ pub fn fire(firing: &Firing<'_>) -> Result<()> {
         return Ok(());
     }
     let event = firing.event()?;
-    let _owner = AsOwner::enter()?;
+    let owner = AsOwner::enter()?;
+    owner.plan_by_index();
     Spi::connect_mut(|client| {
         firing.register(client)?;
-        let Some(plan) = plan::find(client, relation, firing.table_id()?, event)? else {
+        let table = firing.table_id()?;
+        let purpose = Purpose { relation, table, event, again: capturing_again(table) };
+        let Some(plan) = plan::find(client, purpose)? else {
             return Ok(());
         };
         if plan.algorithm == Algorithm::Gos && event != Event::Insert {
@@ -42,6 +53,26 @@ pub fn fire(firing: &Firing<'_>) -> Result<()> {
         }
         client.update(&plan.statement, None, &[])?;
         Ok(())
+    })
+}
+
+/// Whether this transaction captured a write of the table before; from now on it has.
+///
+/// Then statements may not be captured in the order in which they happened: what a row trigger wrote
+/// comes before the statement that fired it, and the parts of one statement (a DELETE and an INSERT
+/// in a WITH) come in any order.
+fn capturing_again(table: i32) -> bool {
+    let transaction = server::transaction();
+    CAPTURED.with_borrow_mut(|(of, tables)| {
+        if *of != transaction {
+            *of = transaction;
+            tables.clear();
+        }
+        let again = tables.contains(&table);
+        if !again {
+            tables.push(table);
+        }
+        again
     })
 }
 

@@ -14,6 +14,20 @@ use crate::error::Result;
 use crate::ffi::invalidate;
 use crate::ffi::trigger::Event;
 
+/// What a plan is for: a relation (the table or a partition), the number of the synced table, the
+/// kind of statement, and whether the transaction captured a write of the table before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Purpose {
+    /// The relation.
+    pub relation: pg_sys::Oid,
+    /// The synced table.
+    pub table: i32,
+    /// The kind of statement.
+    pub event: Event,
+    /// See [`statement::capture`].
+    pub again: bool,
+}
+
 /// A prepared statement and what else capture must know of the table.
 pub struct Plan {
     /// The statement; it has no parameters.
@@ -22,49 +36,38 @@ pub struct Plan {
     pub algorithm: Algorithm,
     /// The table's name, for messages.
     pub table: String,
+    generation: u64,
 }
 
-type Cache = HashMap<(pg_sys::Oid, i32, Event), Rc<Plan>>;
+type Cache = HashMap<Purpose, Rc<Plan>>;
 
 thread_local! {
     static PLANS: RefCell<Option<Cache>> = const { RefCell::new(None) };
 }
 
-/// The plan for statements of this kind on this relation, which is synced table `id` or one of its
-/// partitions; `None` if the table is not synced any more.
+/// The plan for a purpose; `None` if the table is not synced any more.
 ///
 /// # Errors
 /// The catalog cannot be read, or the statement does not parse.
-pub fn find(client: &SpiClient<'_>, relation: pg_sys::Oid, id: i32, event: Event) -> Result<Option<Rc<Plan>>> {
-    if invalidate::is_unchanged(relation) {
-        let known = PLANS.with_borrow(|plans| plans.as_ref().and_then(|map| map.get(&(relation, id, event)).cloned()));
-        if known.is_some() {
-            return Ok(known);
-        }
-    } else {
-        forget(relation);
-        // Before the catalog is read, so that a change in between is noticed.
-        invalidate::watch(relation);
+pub fn find(client: &SpiClient<'_>, purpose: Purpose) -> Result<Option<Rc<Plan>>> {
+    let relation = purpose.relation;
+    let generation = invalidate::generation(relation);
+    let known = PLANS.with_borrow(|plans| plans.as_ref().and_then(|map| map.get(&purpose).cloned()));
+    if let Some(known) = known
+        && known.generation == generation
+    {
+        return Ok(Some(known));
     }
-    let Some(table) = catalog::by_id(id)? else { return Ok(None) };
-    let text = statement::capture(&table, relation, event)?;
+    let Some(table) = catalog::by_id(purpose.table)? else { return Ok(None) };
+    let text = statement::capture(&table, relation, purpose.event, purpose.again)?;
     let plan = Rc::new(Plan {
         statement: client.prepare_mut(&text, &[])?.keep(),
         algorithm: table.algorithm,
         table: table.qualified,
+        generation,
     });
-    PLANS.with_borrow_mut(|plans| {
-        plans.get_or_insert_default().insert((relation, id, event), Rc::clone(&plan));
-    });
-    Ok(Some(plan))
-}
-
-fn forget(relation: pg_sys::Oid) {
     // Dropped after the map is free again: dropping a plan calls PostgreSQL.
-    let old: Vec<Rc<Plan>> = PLANS.with_borrow_mut(|plans| {
-        let Some(map) = plans.as_mut() else { return Vec::new() };
-        let keys: Vec<_> = map.keys().filter(|key| key.0 == relation).copied().collect();
-        keys.iter().filter_map(|key| map.remove(key)).collect()
-    });
+    let old = PLANS.with_borrow_mut(|plans| plans.get_or_insert_default().insert(purpose, Rc::clone(&plan)));
     drop(old);
+    Ok(Some(plan))
 }

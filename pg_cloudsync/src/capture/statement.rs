@@ -1,11 +1,11 @@
 //! The text of the capture statements.
 
-use pgrx::{Spi, pg_sys};
+use pgrx::pg_sys;
 
 use crate::capture::delta::{self, TrackedColumn};
 use crate::capture::{NEW_ROWS, OLD_ROWS};
 use crate::catalog::{self, DataColumn, SyncedTable};
-use crate::error::{PgError, Result};
+use crate::error::Result;
 use crate::ffi::trigger::Event;
 use crate::quote;
 
@@ -19,24 +19,47 @@ const DELETED: &str =
     "(SELECT cloudsync.delete_delta(cloudsync.local_stamp(h.version)) FROM cloudsync.highest h)";
 
 /// The statement that captures one kind of write on `relation`, the table itself or a partition.
+/// `again`: whether the transaction captured a write of the table before.
 ///
 /// # Errors
 /// The catalog cannot be read.
-pub fn capture(table: &SyncedTable, relation: pg_sys::Oid, event: Event) -> Result<String> {
+pub fn capture(table: &SyncedTable, relation: pg_sys::Oid, event: Event, again: bool) -> Result<String> {
     let touched = match event {
-        Event::Insert => merge(table, &inserted(table)),
-        Event::Update => merge(table, &updated(table)?),
-        Event::Delete => merge(table, &deleted(table)),
-        Event::Truncate => truncated(table, relation)?,
+        Event::Insert => format!("WITH t AS ({})", merge(table, &inserted(table))),
+        Event::Update => change(table, &updated(table)?),
+        Event::Delete => change(table, &deleted(table, again)),
+        Event::Truncate => format!("WITH t AS ({})", truncated(table, relation)),
     };
     Ok(format!(
-        "WITH touched AS ({touched} RETURNING c.row_id) \
-         INSERT INTO cloudsync.log (xid, table_id, site, rows) \
-         SELECT pg_catalog.pg_current_xact_id(), {}, 0, \
-             cloudsync.pack_rows(pg_catalog.array_agg(touched.row_id)) \
-         FROM touched HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 0",
+        "{touched} INSERT INTO cloudsync.log (xid, table_id, site, rows) \
+         SELECT pg_catalog.pg_current_xact_id(), {}, 0, cloudsync.pack_rows(pg_catalog.array_agg(t.row_id)) \
+         FROM t HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 0",
         table.id
     ))
+}
+
+/// Moves the clocks of rows that have one, and makes those of rows that have none, which is rare: a
+/// key that an UPDATE set, a row that was written while capture was off.
+fn change(table: &SyncedTable, deltas: &str) -> String {
+    let clock_key = |row: &'static str| move |at| format!("{row}.{}", SyncedTable::clock_key(at));
+    let same = equal(table, clock_key("c"), clock_key("d"));
+    let missing = format!(
+        "SELECT {}, d.delta FROM d \
+         WHERE (SELECT pg_catalog.count(*) FROM u) OPERATOR(pg_catalog.<) (SELECT pg_catalog.count(*) FROM d) \
+         AND (SELECT true FROM {} c WHERE {same} LIMIT 1) IS NULL",
+        key_list_of("d", table),
+        table.clock,
+    );
+    format!(
+        "WITH d AS MATERIALIZED ({deltas}), \
+         u AS (UPDATE {clock} c SET clock = cloudsync.clock_touch(c.clock, d.delta) FROM d \
+             WHERE {same} AND (cloudsync.clock_is_alive(c.clock) OR {exists}) RETURNING c.row_id), \
+         i AS ({inserted}), \
+         t AS (SELECT u.row_id FROM u UNION ALL SELECT i.row_id FROM i)",
+        clock = table.clock,
+        exists = exists(table, table.relation, clock_key("c")),
+        inserted = merge(table, &missing),
+    )
 }
 
 /// Merges deltas into clocks. A row that is dead by its clock comes alive only if it is really
@@ -47,19 +70,30 @@ fn merge(table: &SyncedTable, deltas: &str) -> String {
     format!(
         "INSERT INTO {clock} AS c ({keys}, clock) {deltas} \
          ON CONFLICT ({keys}) DO UPDATE SET clock = cloudsync.clock_touch(c.clock, excluded.clock) \
-         WHERE cloudsync.clock_is_alive(c.clock) OR {exists} IS NOT NULL",
+         WHERE cloudsync.clock_is_alive(c.clock) OR {exists} RETURNING c.row_id",
         clock = table.clock,
-        exists = lookup(table, |at| format!("excluded.{}", SyncedTable::clock_key(at))),
+        exists = exists(table, table.relation, |at| format!("excluded.{}", SyncedTable::clock_key(at))),
     )
 }
 
+/// In key order, so that the index of the clock table is walked and not jumped about in.
 fn inserted(table: &SyncedTable) -> String {
-    format!("SELECT {}, {INSERTED} FROM {NEW_ROWS} n", columns_of("n", table))
+    let keys = columns_of("n", table);
+    format!("SELECT {keys}, {INSERTED} FROM {NEW_ROWS} n ORDER BY {keys}")
 }
 
-fn deleted(table: &SyncedTable) -> String {
-    let gone = lookup(table, |at| column_of("o", table, at));
-    format!("SELECT {}, {DELETED} FROM {OLD_ROWS} o WHERE {gone} IS NULL", columns_of("o", table))
+/// `again`: the transaction captured a write of the table before, so that the row may be there again.
+fn deleted(table: &SyncedTable, again: bool) -> String {
+    let gone = if again {
+        let exists = exists(table, table.relation, |at| column_of("o", table, at));
+        format!(" WHERE NOT {exists}")
+    } else {
+        String::new()
+    };
+    let keys: Vec<String> = (0..table.key.len())
+        .map(|at| format!("{} AS {}", column_of("o", table, at), SyncedTable::clock_key(at)))
+        .collect();
+    format!("SELECT {}, {DELETED} AS delta FROM {OLD_ROWS} o{gone}", keys.join(", "))
 }
 
 /// Old and new rows paired by key: a key that is only among the old ones was deleted, one that is
@@ -94,19 +128,18 @@ fn renamed(table: &SyncedTable, rows: &str) -> String {
     format!("SELECT {} FROM {rows} r", list.join(", "))
 }
 
-fn truncated(table: &SyncedTable, relation: pg_sys::Oid) -> Result<String> {
-    let (from, within) = if relation == table.relation {
-        (String::new(), String::new())
+fn truncated(table: &SyncedTable, relation: pg_sys::Oid) -> String {
+    let within = if relation == table.relation {
+        String::new()
     } else {
-        let within =
-            equal(table, |at| column_of("b", table, at), |at| format!("c.{}", SyncedTable::clock_key(at)));
-        (format!(" FROM {} b", relation_name(relation)?), format!(" AND {within}"))
+        let key = |at| format!("c.{}", SyncedTable::clock_key(at));
+        format!(" AND {}", exists(table, relation, key))
     };
-    Ok(format!(
-        "UPDATE {clock} c SET clock = cloudsync.clock_touch(c.clock, {DELETED}){from} \
-         WHERE cloudsync.clock_is_alive(c.clock){within}",
+    format!(
+        "UPDATE {clock} c SET clock = cloudsync.clock_touch(c.clock, {DELETED}) \
+         WHERE cloudsync.clock_is_alive(c.clock){within} RETURNING c.row_id",
         clock = table.clock,
-    ))
+    )
 }
 
 /// A call that answers the delta of a row's changed columns, NULL if none changed.
@@ -139,12 +172,10 @@ fn changed_columns(table: &SyncedTable) -> Result<String> {
         .unwrap_or_else(|| "NULL::pg_catalog.bytea".to_owned()))
 }
 
-/// A subquery that answers true if the row with this key is in the table, NULL if not. As a scalar
-/// subquery it is always an index lookup for each row; as a join, a plan made for a statement of many
-/// rows would read the whole table for one of one row.
-fn lookup(table: &SyncedTable, key: impl Fn(usize) -> String) -> String {
-    let same = equal(table, |at| column_of("b", table, at), key);
-    format!("(SELECT true FROM {} b WHERE {same} LIMIT 1)", table.qualified)
+/// A call that answers whether the row with this key is in the table.
+fn exists(table: &SyncedTable, relation: pg_sys::Oid, key: impl Fn(usize) -> String) -> String {
+    let keys: Vec<String> = (0..table.key.len()).map(key).collect();
+    format!("cloudsync.row_exists({}, {}::pg_catalog.oid, {})", table.id, relation.to_u32(), keys.join(", "))
 }
 
 fn equal(
@@ -183,11 +214,4 @@ fn key_list_of(row: &str, table: &SyncedTable) -> String {
 fn hex(bytes: &[u8]) -> String {
     let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("'\\x{digits}'::pg_catalog.bytea")
-}
-
-fn relation_name(relation: pg_sys::Oid) -> Result<String> {
-    let sql = "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) \
-               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1";
-    let name = Spi::connect(|client| client.select(sql, Some(1), &[relation.into()])?.first().get_one())?;
-    name.ok_or_else(|| PgError::internal("cloudsync: a table vanished while its trigger ran"))
 }

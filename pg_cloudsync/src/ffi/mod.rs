@@ -3,6 +3,7 @@
 pub mod flag;
 pub mod image;
 pub mod invalidate;
+mod lookup;
 pub mod owner;
 pub mod server;
 pub mod subxact;

@@ -42,16 +42,7 @@ impl AsOwner {
                 owner,
                 context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as c_int,
             );
-            pg_sys::set_config_option(
-                c"search_path".as_ptr(),
-                OWNER_PATH.as_ptr(),
-                pg_sys::GucContext::PGC_USERSET,
-                pg_sys::GucSource::PGC_S_SESSION,
-                pg_sys::GucAction::GUC_ACTION_SAVE,
-                true,
-                0,
-                false,
-            );
+            set_option(c"search_path", OWNER_PATH);
             nest_level
         };
         Ok(AsOwner { user, context, nest_level })
@@ -64,6 +55,16 @@ impl AsOwner {
     pub fn run<T>(action: impl FnOnce() -> Result<T>) -> Result<T> {
         let _owner = AsOwner::enter()?;
         action()
+    }
+
+    /// Switches off, until the guard is dropped, every way of planning but lookups by index. A kept
+    /// plan is made once: by a first statement of a hundred thousand rows, or on a table that is still
+    /// empty, it would be made to read the whole table for each statement to come.
+    pub fn plan_by_index(&self) {
+        for option in [c"enable_seqscan", c"enable_bitmapscan", c"enable_hashjoin", c"enable_mergejoin"] {
+            // SAFETY: the guard's nest level is open, so the settings of before come back with it.
+            unsafe { set_option(option, c"off") };
+        }
     }
 
     /// The role on whose behalf the owner acts: the current user before.
@@ -85,6 +86,60 @@ impl Drop for AsOwner {
             pg_sys::AtEOXact_GUC(true, self.nest_level);
             pg_sys::SetUserIdAndSecContext(self.user, self.context);
         }
+    }
+}
+
+/// Sets an option for as long as the innermost nest level lasts.
+unsafe fn set_option(name: &CStr, value: &CStr) {
+    // SAFETY: the caller has opened a nest level; both strings end in NUL.
+    unsafe {
+        pg_sys::set_config_option(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        )
+    };
+}
+
+/// While it lives, the current user is a table's owner and row-level security does not apply to that
+/// role on its own tables, as in PostgreSQL's own foreign key checks.
+///
+/// Whoever plans a query on a table may run what its owner wrote: a constant function in the
+/// expression of an index is evaluated while planning. So capture reads users' tables as their
+/// owners, never as the extension's.
+#[must_use = "the role is given back when the guard is dropped"]
+pub struct AsTableOwner {
+    user: pg_sys::Oid,
+    context: c_int,
+}
+
+impl AsTableOwner {
+    /// Becomes this role, which must own the table that is about to be read. The search path stays.
+    pub fn enter(owner: pg_sys::Oid) -> AsTableOwner {
+        let mut user = pg_sys::InvalidOid;
+        let mut context: c_int = 0;
+        let flags = pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_NOFORCE_RLS;
+        // SAFETY: as in `AsOwner::enter`.
+        unsafe {
+            pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
+            pg_sys::SetUserIdAndSecContext(owner, context | flags as c_int);
+        }
+        AsTableOwner { user, context }
+    }
+}
+
+impl Drop for AsTableOwner {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        // SAFETY: as in `AsOwner::drop`.
+        unsafe { pg_sys::SetUserIdAndSecContext(self.user, self.context) };
     }
 }
 

@@ -11,13 +11,16 @@ use pgrx::{Spi, pg_sys};
 
 use crate::catalog::{self, SyncedTable};
 use crate::error::{PgError, Result, SqlState};
-use crate::ffi::owner::AsOwner;
+use crate::ffi::owner::{AsOwner, AsTableOwner, owner};
 use crate::setup::check::Facts;
 
 /// The table's key is a single integer, and the application sees to it that keys are unique.
 const FLAG_INTEGER_KEY: i32 = 1;
 /// Columns may be NOT NULL without a default.
 const FLAG_NOT_NULL: i32 = 2;
+
+/// How many row ids a session takes at a time; a session that ends leaves a gap of that many at most.
+const ROW_ID_CACHE: u32 = 32;
 
 /// How a table is to be synced.
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +106,22 @@ pub fn is_enabled(name: &str) -> Result<bool> {
     Ok(catalog::by_relation(relation)?.is_some_and(|table| table.enabled))
 }
 
-fn synced(relation: pg_sys::Oid) -> Result<SyncedTable> {
+/// Renews what belongs to a synced table: the triggers of partitions added since.
+///
+/// # Errors
+/// The table is not synced.
+pub fn refresh(relation: pg_sys::Oid) -> Result<()> {
+    let table = synced(relation)?;
+    let _owner = AsOwner::enter()?;
+    run(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.qualified))?;
+    triggers::install(&table)
+}
+
+/// A synced table.
+///
+/// # Errors
+/// It is not synced.
+pub fn synced(relation: pg_sys::Oid) -> Result<SyncedTable> {
     if let Some(table) = catalog::by_relation(relation)? {
         return Ok(table);
     }
@@ -159,23 +177,40 @@ fn create_clocks(table: &SyncedTable) -> Result<()> {
     let keys: Vec<String> = table.key.iter().map(|key| crate::quote::ident(&key.name)).collect();
     let list = names.join(", ");
     run(&format!(
-        "CREATE TABLE {clock} (row_id bigint GENERATED ALWAYS AS IDENTITY, {}, clock bytea NOT NULL)",
+        "CREATE TABLE {clock} (row_id bigint GENERATED ALWAYS AS IDENTITY (CACHE {ROW_ID_CACHE}), {}, clock bytea NOT NULL)",
         columns.join(", ")
     ))?;
     run(&format!("REVOKE ALL ON TABLE {clock} FROM PUBLIC"))?;
     run(&format!("ALTER EXTENSION cloudsync ADD TABLE {clock}"))?;
-    let base: String = base_clock().to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    run(&format!(
-        "INSERT INTO {clock} ({list}, clock) SELECT {}, '\\x{base}'::bytea FROM {}",
-        keys.join(", "),
-        table.qualified
-    ))?;
+    fill_clocks(table, &list, &keys.join(", "))?;
     run(&format!("ALTER TABLE {clock} ADD PRIMARY KEY (row_id), ADD UNIQUE ({list})"))?;
     run(&format!(
         "INSERT INTO cloudsync.log (xid, table_id, site, rows) \
          SELECT pg_current_xact_id(), {id}, 0, cloudsync.pack_rows(array_agg(row_id)) FROM {clock} \
          HAVING count(*) > 0"
     ))
+}
+
+/// One clock for each row that is there. The rows are read as the table's owner (see
+/// [`AsTableOwner`]), who may write the clocks for the moment; nobody else sees them before commit.
+fn fill_clocks(table: &SyncedTable, clock_keys: &str, keys: &str) -> Result<()> {
+    let base: String = base_clock().to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let sql = "SELECT quote_ident(rolname::text) FROM pg_roles WHERE oid = $1";
+    let role: Option<String> =
+        Spi::connect(|client| client.select(sql, Some(1), &[table.owner.into()])?.first().get_one())?;
+    let role = role.ok_or_else(|| PgError::internal("cloudsync: the table's owner does not exist"))?;
+    let grant = |sql: String| if table.owner == owner()? { Ok(()) } else { run(&sql) };
+    grant(format!("GRANT USAGE ON SCHEMA cloudsync TO {role}"))?;
+    grant(format!("GRANT INSERT ON {} TO {role}", table.clock))?;
+    {
+        let _table_owner = AsTableOwner::enter(table.owner);
+        run(&format!(
+            "INSERT INTO {} ({clock_keys}, clock) SELECT {keys}, '\\x{base}'::bytea FROM {}",
+            table.clock, table.qualified
+        ))?;
+    }
+    grant(format!("REVOKE INSERT ON {} FROM {role}", table.clock))?;
+    grant(format!("REVOKE USAGE ON SCHEMA cloudsync FROM {role}"))
 }
 
 fn run(sql: &str) -> Result<()> {

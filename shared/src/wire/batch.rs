@@ -14,7 +14,7 @@ use crate::wire::sites::{SiteIndex, Sites};
 use crate::wire::stream::{self, Subset};
 
 const TABLES: &str = "the number of tables in one message";
-const COLUMNS: &str = "the number of columns of a table";
+const COLUMNS: &str = "the number of columns in one message";
 const ROWS: &str = "the number of rows in one message";
 
 /// Appends a batch.
@@ -29,6 +29,7 @@ pub fn put(out: &mut Vec<u8>, batch: &ChangeBatch) -> Result<()> {
     for table in &batch.tables {
         allowance.take_rows(table.rows.len())?;
         allowance.take_cells(table.rows.iter().map(|row| row.cells.len()).sum())?;
+        allowance.take_columns(table.columns.len())?;
         put_table(&mut tables, table, &mut sites)?;
     }
     sites.put(out)?;
@@ -50,26 +51,26 @@ fn put_table(out: &mut Vec<u8>, table: &TableChanges, sites: &mut SiteIndex) -> 
         return Ok(());
     }
     rows::put(out, &table.rows, sites)?;
-    let (living, columns) = by_column(table)?;
+    let (living, columns) = by_column(table, sites)?;
     for column in &columns {
         column.put_presence(out, living);
     }
     for column in &columns {
-        column.put(out, sites);
+        column.put(out);
     }
     Ok(())
 }
 
 /// How many rows are alive, and the cells of each column.
-fn by_column(table: &TableChanges) -> Result<(usize, Vec<ColumnCells<'_>>)> {
-    let mut columns: Vec<ColumnCells<'_>> = Vec::new();
+fn by_column(table: &TableChanges, sites: &mut SiteIndex) -> Result<(usize, Vec<ColumnCells>)> {
+    let mut columns: Vec<ColumnCells> = Vec::new();
     columns.resize_with(table.columns.len(), ColumnCells::default);
     let mut living = 0usize;
     for row in &table.rows {
         check_cells(table, row)?;
         for cell in &row.cells {
             if let Some(column) = columns.get_mut(cell.column) {
-                column.push(living, row, cell);
+                column.push(living, row.life, cell, sites);
             }
         }
         living += usize::from(row.length.is_alive());
@@ -119,6 +120,7 @@ fn read_table(input: &mut Reader<'_>, sites: &Sites, allowance: &mut Allowance) 
     let table = stream::name(input)?;
     let offset = input.offset();
     let columns = stream::count(input, 1, COLUMNS, MAX_COLUMNS)?;
+    allowance.take_columns(columns)?;
     let columns = (0..columns).map(|_| stream::name(input)).collect::<Result<Vec<_>>>()?;
     if repeats(&columns) {
         return Err(Error::malformed(offset, &format!("the columns of table {table} name one twice")));
@@ -155,8 +157,8 @@ fn read_cells(
     Ok(())
 }
 
-/// Gives each row room for its cells. The least that a cell takes in a message is one bit (a NULL),
-/// so no more room is given than the rest of the message can fill.
+/// Gives each row room for its cells, but no more than the rest of the message can fill: a cell takes
+/// at least one byte.
 fn reserve_cells(
     input: &Reader<'_>,
     offset: usize,
@@ -164,7 +166,7 @@ fn reserve_cells(
     living: &mut [&mut RowChange],
 ) -> Result<()> {
     let total: usize = presences.iter().map(|presence| presence.count(living.len())).sum();
-    stream::check_room(input, offset, total.div_ceil(8), 1)?;
+    stream::check_room(input, offset, total, 1)?;
     for (index, row) in living.iter_mut().enumerate() {
         let count = presences.iter().filter(|presence| presence.contains(index)).count();
         row.cells.reserve_exact(count);

@@ -8,7 +8,7 @@ use crate::id::SiteId;
 use crate::varint::{self, Reader};
 use crate::wire::sites::{SiteIndex, Sites};
 use crate::wire::stream::{self, Subset};
-use crate::wire::values;
+use crate::wire::values::{self, ColumnValues};
 
 const STAMPS_OF_LIFE: u8 = 0;
 const STAMPS_OWN: u8 = 1;
@@ -16,49 +16,69 @@ const STAMPS_OWN: u8 = 1;
 /// The site of a cell whose site is that of its row's life; other sites are one more than their index.
 const SITE_OF_LIFE: u64 = 0;
 
-/// The cells of one column, in the order of the rows, each with the index of its row among those
-/// that are alive.
+/// The cells of one column, gathered row by row: a batch is read through once, as it lies in memory.
 #[derive(Debug, Default)]
-pub struct ColumnCells<'a> {
-    cells: Vec<(u32, &'a RowChange, &'a CellChange)>,
+pub struct ColumnCells {
+    /// For each cell the index of its row among those that are alive.
+    rows: Vec<u32>,
+    stamps: CellStamps,
+    values: ColumnValues,
 }
 
-impl<'a> ColumnCells<'a> {
+impl ColumnCells {
     /// Adds the cell of a later row.
-    pub fn push(&mut self, index: usize, row: &'a RowChange, cell: &'a CellChange) {
-        self.cells.push((index as u32, row, cell));
+    pub fn push(&mut self, index: usize, life: Stamp<SiteId>, cell: &CellChange, sites: &mut SiteIndex) {
+        if cell.stamp != life || self.stamps.is_own() {
+            self.stamps.push(self.rows.len(), life, cell.stamp, sites);
+        }
+        self.rows.push(index as u32);
+        self.values.push(&cell.value);
     }
 
     /// Appends which of `living` rows tell of the column.
     pub fn put_presence(&self, out: &mut Vec<u8>, living: usize) {
-        let indexes = self.cells.iter().map(|(index, _, _)| *index as usize);
-        stream::put_subset(out, living, self.cells.len(), indexes);
+        stream::put_subset(out, living, self.rows.len(), self.rows.iter().map(|index| *index as usize));
     }
 
     /// Appends stamps and values, unless no row tells of the column.
-    pub fn put(&self, out: &mut Vec<u8>, sites: &mut SiteIndex) {
-        if self.cells.is_empty() {
-            return;
+    pub fn put(&self, out: &mut Vec<u8>) {
+        if !self.rows.is_empty() {
+            self.stamps.put(out);
+            self.values.put(out);
         }
-        if self.cells.iter().all(|(_, row, cell)| cell.stamp == row.life) {
-            out.push(STAMPS_OF_LIFE);
-        } else {
-            self.put_stamps(out, sites);
-        }
-        values::put(out, self.cells.len(), self.cells.iter().map(|(_, _, cell)| &cell.value));
+    }
+}
+
+/// The stamps of a column's cells; empty as long as each is that of its row's life.
+#[derive(Debug, Default)]
+struct CellStamps {
+    sites: Vec<u64>,
+    distances: Vec<i64>,
+}
+
+impl CellStamps {
+    fn is_own(&self) -> bool {
+        !self.sites.is_empty()
     }
 
-    fn put_stamps(&self, out: &mut Vec<u8>, sites: &mut SiteIndex) {
-        out.push(STAMPS_OWN);
-        let sites = self.cells.iter().map(|(_, row, cell)| match cell.stamp.site == row.life.site {
-            true => SITE_OF_LIFE,
-            false => sites.index(cell.stamp.site) + 1,
-        });
-        stream::put_runs(out, sites);
-        for (_, row, cell) in &self.cells {
-            // Both are within 63 bits, so the distance fits.
-            varint::put_i64(out, cell.stamp.version.0 as i64 - row.life.version.0 as i64);
+    /// Adds the stamp of the cell after `before` others.
+    fn push(&mut self, before: usize, life: Stamp<SiteId>, stamp: Stamp<SiteId>, sites: &mut SiteIndex) {
+        self.sites.resize(before, SITE_OF_LIFE);
+        self.distances.resize(before, 0);
+        let site = if stamp.site == life.site { SITE_OF_LIFE } else { sites.index(stamp.site) + 1 };
+        self.sites.push(site);
+        // Both are within 63 bits, so the distance fits.
+        self.distances.push(stamp.version.0 as i64 - life.version.0 as i64);
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        if !self.is_own() {
+            out.push(STAMPS_OF_LIFE);
+            return;
         }
+        out.push(STAMPS_OWN);
+        stream::put_runs(out, self.sites.iter().copied());
+        self.distances.iter().for_each(|distance| varint::put_i64(out, *distance));
     }
 }
 

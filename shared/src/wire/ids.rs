@@ -12,6 +12,9 @@ use crate::wire::stream;
 /// The greatest row id: both engines store signed integers.
 const MAX_ROW_ID: u64 = i64::MAX as u64;
 
+/// Ids of one block differ in so many of their last bits only: the unit in which a set is held.
+const BLOCK_BITS: u32 = 16;
+
 /// Checks that a row id is one that a server may mint.
 ///
 /// # Errors
@@ -110,10 +113,30 @@ fn put_set(out: &mut Vec<u8>, set: &RoaringTreemap, allowance: &mut Allowance) -
         next = id + 1;
     }
     allowance.take_id_runs(runs.len())?;
+    check_blocks(&runs, allowance)?;
     varint::put_u64(out, runs.len() as u64);
     runs.iter().for_each(|(gap, _)| varint::put_u64(out, *gap));
     runs.iter().for_each(|(_, length)| varint::put_u64(out, length - 1));
     Ok(())
+}
+
+/// Uses up the blocks that runs have ids in.
+fn check_blocks(runs: &[(u64, u64)], allowance: &mut Allowance) -> Result<()> {
+    let (mut next, mut block) = (0u64, None);
+    for (gap, length) in runs {
+        let (first, last) = (next + gap, next + gap + length - 1);
+        take_blocks(first, last, &mut block, allowance)?;
+        next = last + 1;
+    }
+    Ok(())
+}
+
+/// Uses up the blocks from one id to another; `block` is the last one used up before.
+fn take_blocks(first: u64, last: u64, block: &mut Option<u64>, allowance: &mut Allowance) -> Result<()> {
+    let (from, to) = (first >> BLOCK_BITS, last >> BLOCK_BITS);
+    let new = to - from + u64::from(*block != Some(from));
+    *block = Some(to);
+    allowance.take_id_blocks(usize::try_from(new).unwrap_or(usize::MAX))
 }
 
 /// Reads what [`put_sets`] wrote.
@@ -147,7 +170,7 @@ fn read_set(input: &mut Reader<'_>, allowance: &mut Allowance) -> Result<Roaring
         gaps.push(gap);
     }
     let mut set = RoaringTreemap::new();
-    let mut next = 0u64;
+    let (mut next, mut block) = (0u64, None);
     for gap in gaps {
         let offset = input.offset();
         let more = input.u64()?;
@@ -157,6 +180,7 @@ fn read_set(input: &mut Reader<'_>, allowance: &mut Allowance) -> Result<Roaring
             return Err(Error::malformed(offset, "a row id is greater than the greatest signed integer"));
         };
         allowance.take_ids(more.saturating_add(1))?;
+        take_blocks(first, last, &mut block, allowance)?;
         set.insert_range(first..=last);
         next = last + 1;
     }

@@ -12,14 +12,14 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 /// The most tables in one batch, list of names, list of results or list of row-id sets.
 pub const MAX_TABLES: usize = 4096;
 
-/// The most columns that one table's changes may name.
-pub const MAX_COLUMNS: usize = 4096;
+/// The most columns, over all tables.
+pub const MAX_COLUMNS: usize = 1 << 16;
 
 /// The most rows, or results of rows.
-pub const MAX_ROWS: usize = 1 << 21;
+pub const MAX_ROWS: usize = 1 << 20;
 
 /// The most cells.
-pub const MAX_CELLS: usize = 1 << 23;
+pub const MAX_CELLS: usize = 1 << 22;
 
 /// The most different sites.
 pub const MAX_SITES: usize = 1 << 20;
@@ -38,6 +38,10 @@ pub const MAX_IDS: u64 = 1 << 28;
 
 /// The most runs of consecutive row ids in the sets.
 pub const MAX_ID_RUNS: usize = 1 << 22;
+
+/// The most blocks of 65,536 row ids (all that are equal but for their last 16 bits) that the sets
+/// have ids in. Servers mint ids densely; ids strewn over the whole range are the dearest to hold.
+pub const MAX_ID_BLOCKS: usize = 1 << 20;
 
 /// The latest time of a server's clock: what a version can hold, the year 6429.
 pub const MAX_MILLIS: Millis = Millis(Version::MAX.0 >> 16);

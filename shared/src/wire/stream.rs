@@ -147,17 +147,12 @@ pub fn put_subset(out: &mut Vec<u8>, total: usize, count: usize, members: impl I
         out.push(SUBSET_NONE);
     } else {
         out.push(SUBSET_MAP);
-        put_bits(out, total, members);
-    }
-}
-
-/// Appends a bit map of `total` things, with the bits of `members` set.
-pub fn put_bits(out: &mut Vec<u8>, total: usize, members: impl Iterator<Item = usize>) {
-    let start = out.len();
-    out.resize(start + total.div_ceil(8), 0);
-    for index in members {
-        if let Some(byte) = out.get_mut(start + index / 8) {
-            *byte |= 1 << (index % 8);
+        let start = out.len();
+        out.resize(start + total.div_ceil(8), 0);
+        for index in members {
+            if let Some(byte) = out.get_mut(start + index / 8) {
+                *byte |= 1 << (index % 8);
+            }
         }
     }
 }
@@ -172,23 +167,16 @@ impl<'a> Subset<'a> {
         match input.byte()? {
             SUBSET_ALL => Ok(Subset::All),
             SUBSET_NONE => Ok(Subset::None),
-            SUBSET_MAP => Subset::read_bits(input, total),
+            SUBSET_MAP => {
+                let map = input.take(total.div_ceil(8))?;
+                let used = total % 8;
+                if used != 0 && map.last().is_some_and(|last| last >> used != 0) {
+                    return Err(Error::malformed(offset, "a bit map has a bit beyond its end"));
+                }
+                Ok(Subset::Map(map))
+            }
             _ => Err(Error::malformed(offset, "a subset has an unknown form")),
         }
-    }
-
-    /// Reads a bit map of `total` things.
-    ///
-    /// # Errors
-    /// It is cut short, or has a bit beyond the last thing.
-    pub fn read_bits(input: &mut Reader<'a>, total: usize) -> Result<Subset<'a>> {
-        let offset = input.offset();
-        let map = input.take(total.div_ceil(8))?;
-        let used = total % 8;
-        if used != 0 && map.last().is_some_and(|last| last >> used != 0) {
-            return Err(Error::malformed(offset, "a bit map has a bit beyond its end"));
-        }
-        Ok(Subset::Map(map))
     }
 
     /// Whether the thing of that index is meant.

@@ -1,30 +1,37 @@
-//! The values of one column: which are NULL, the tags of the others as runs, then each tag's
-//! values packed together.
+//! The values of one column: their tag if it is one for all, otherwise a tag for each, then each
+//! tag's values packed together.
+//!
+//! A NULL has no value, so a column that has one tells a tag for each: then no cell takes less than
+//! a byte, and a reader's memory stays in proportion to what it reads.
 
 use crate::error::{Error, Result};
 use crate::value::{Tag, Value, canonical_bits, parse_canonical_uuid, uuid_text};
 use crate::varint::{self, Reader};
-use crate::wire::stream::{self, Subset};
+use crate::wire::stream;
 use crate::wire::{fixed, integers};
 
-const NULLS_NONE: u8 = 0;
-const NULLS_MAP: u8 = 1;
+const TAG_OF_ALL: u8 = 0;
+const TAG_OF_EACH: u8 = 1;
 
-/// One column's values, sorted by tag.
-#[derive(Default)]
-struct Sorted<'a> {
+/// How many tags there are.
+const TAGS: usize = Tag::Uuid as usize + 1;
+
+/// One column's values, sorted by tag as they come.
+#[derive(Debug, Default)]
+pub struct ColumnValues {
     tags: Vec<Tag>,
     integers: Vec<i64>,
     reals: Vec<[u8; 8]>,
-    texts: Vec<&'a [u8]>,
-    blobs: Vec<&'a [u8]>,
+    texts: StringStream,
+    blobs: StringStream,
     uuids: Vec<[u8; 16]>,
 }
 
-impl<'a> Sorted<'a> {
-    fn push(&mut self, value: &'a Value) {
+impl ColumnValues {
+    /// Adds a value.
+    pub fn push(&mut self, value: &Value) {
         let tag = match value {
-            Value::Null => return,
+            Value::Null => Tag::Null,
             Value::Integer(number) => {
                 self.integers.push(*number);
                 Tag::Integer
@@ -50,42 +57,53 @@ impl<'a> Sorted<'a> {
         };
         self.tags.push(tag);
     }
-}
 
-/// Appends the values of a column; `count` is how many there are.
-pub fn put<'a>(out: &mut Vec<u8>, count: usize, values: impl Iterator<Item = &'a Value> + Clone) {
-    let mut sorted = Sorted::default();
-    sorted.tags.reserve(count);
-    values.clone().for_each(|value| sorted.push(value));
-    put_nulls(out, count, count - sorted.tags.len(), values);
-    stream::put_runs(out, sorted.tags.iter().map(|tag| *tag as u64));
-    if !sorted.integers.is_empty() {
-        integers::put(out, &sorted.integers);
-    }
-    if !sorted.reals.is_empty() {
-        fixed::put(out, &sorted.reals);
-    }
-    put_strings(out, &sorted.texts);
-    put_strings(out, &sorted.blobs);
-    if !sorted.uuids.is_empty() {
-        fixed::put(out, &sorted.uuids);
+    /// Appends the values, of which there is at least one.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        put_tags(out, &self.tags);
+        if !self.integers.is_empty() {
+            integers::put(out, &self.integers);
+        }
+        if !self.reals.is_empty() {
+            fixed::put(out, &self.reals);
+        }
+        self.texts.put(out);
+        self.blobs.put(out);
+        if !self.uuids.is_empty() {
+            fixed::put(out, &self.uuids);
+        }
     }
 }
 
-fn put_nulls<'a>(out: &mut Vec<u8>, count: usize, nulls: usize, values: impl Iterator<Item = &'a Value>) {
-    if nulls == 0 {
-        out.push(NULLS_NONE);
-        return;
-    }
-    out.push(NULLS_MAP);
-    let null = values.enumerate().filter(|(_, value)| matches!(value, Value::Null));
-    stream::put_bits(out, count, null.map(|(index, _)| index));
+/// Strings: the lengths of all, then the bytes of all.
+#[derive(Debug, Default)]
+struct StringStream {
+    lengths: Vec<u8>,
+    bytes: Vec<u8>,
 }
 
-/// Lengths first, then the bytes of all together.
-fn put_strings(out: &mut Vec<u8>, strings: &[&[u8]]) {
-    strings.iter().for_each(|string| varint::put_u64(out, string.len() as u64));
-    strings.iter().for_each(|string| out.extend_from_slice(string));
+impl StringStream {
+    fn push(&mut self, string: &[u8]) {
+        varint::put_u64(&mut self.lengths, string.len() as u64);
+        self.bytes.extend_from_slice(string);
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.lengths);
+        out.extend_from_slice(&self.bytes);
+    }
+}
+
+fn put_tags(out: &mut Vec<u8>, tags: &[Tag]) {
+    match tags.first() {
+        Some(first) if *first != Tag::Null && tags.iter().all(|tag| tag == first) => {
+            out.extend_from_slice(&[TAG_OF_ALL, *first as u8]);
+        }
+        _ => {
+            out.push(TAG_OF_EACH);
+            out.extend(tags.iter().map(|tag| *tag as u8));
+        }
+    }
 }
 
 /// The values of one column by tag, each read already and handed out in order.
@@ -112,7 +130,7 @@ impl<'a> Packed<'a> {
 
     fn next(&mut self, tag: Tag) -> Option<Value> {
         Some(match tag {
-            Tag::Null => return None,
+            Tag::Null => Value::Null,
             Tag::Integer => Value::Integer(self.integers.next()?),
             Tag::Real => Value::Real(self.reals.next()?),
             Tag::Text => {
@@ -176,43 +194,58 @@ fn read_reals(input: &mut Reader<'_>, count: usize) -> Result<Vec<f64>> {
     fixed::read(input, count)?.into_iter().map(read).collect()
 }
 
-fn read_nulls<'a>(input: &mut Reader<'a>, count: usize) -> Result<Subset<'a>> {
-    let offset = input.offset();
-    match input.byte()? {
-        NULLS_NONE => Ok(Subset::None),
-        NULLS_MAP => Subset::read_bits(input, count),
-        _ => Err(Error::malformed(offset, "the NULLs of a column have an unknown form")),
+/// The tags of a column's values.
+enum Tags<'a> {
+    All(Tag),
+    /// One byte each, known to be tags.
+    Each(&'a [u8]),
+}
+
+impl<'a> Tags<'a> {
+    /// Reads the tags of `count` values, and counts the values of each tag.
+    fn read(input: &mut Reader<'a>, count: usize) -> Result<(Tags<'a>, [usize; TAGS])> {
+        let offset = input.offset();
+        let unknown = || Error::malformed(offset, "unknown value tag");
+        let mut counts = [0usize; TAGS];
+        let tags = match input.byte()? {
+            TAG_OF_ALL => {
+                let tag = Tag::from_byte(input.byte()?).filter(|tag| *tag != Tag::Null);
+                let tag = tag.ok_or_else(unknown)?;
+                *counts.get_mut(tag as usize).ok_or_else(unknown)? = count;
+                Tags::All(tag)
+            }
+            TAG_OF_EACH => {
+                let bytes = input.take(count)?;
+                for byte in bytes {
+                    *counts.get_mut(usize::from(*byte)).ok_or_else(unknown)? += 1;
+                }
+                Tags::Each(bytes)
+            }
+            _ => return Err(Error::malformed(offset, "the tags of a column have an unknown form")),
+        };
+        Ok((tags, counts))
+    }
+
+    fn get(&self, index: usize) -> Option<Tag> {
+        match self {
+            Tags::All(tag) => Some(*tag),
+            Tags::Each(bytes) => bytes.get(index).copied().and_then(Tag::from_byte),
+        }
     }
 }
 
 /// Reads the `count` values of a column.
 ///
 /// # Errors
-/// The input is cut short or is not what [`put`] writes.
+/// The input is cut short or is not what [`ColumnValues::put`] writes.
 pub fn read(input: &mut Reader<'_>, count: usize) -> Result<Vec<Value>> {
-    let nulls = read_nulls(input, count)?;
-    let mut tags: Vec<(Tag, usize)> = Vec::new();
-    let mut counts = [0usize; Tag::Uuid as usize + 1];
-    stream::runs(input, count - nulls.count(count), |offset, byte, times| {
-        let tag = u8::try_from(byte).ok().and_then(Tag::from_byte).filter(|tag| *tag != Tag::Null);
-        let tag = tag.ok_or_else(|| Error::malformed(offset, "unknown value tag"))?;
-        if let Some(count) = counts.get_mut(tag as usize) {
-            *count += times;
-        }
-        tags.push((tag, times));
-        Ok(())
-    })?;
+    let (tags, counts) = Tags::read(input, count)?;
     let [_, integers, reals, texts, blobs, uuids] = counts;
     let mut packed = Packed::read(input, [integers, reals, texts, blobs, uuids])?;
     let mut values = Vec::with_capacity(count);
-    let mut tags = tags.into_iter().flat_map(|(tag, times)| std::iter::repeat_n(tag, times));
     for index in 0..count {
-        let value = if nulls.contains(index) {
-            Some(Value::Null)
-        } else {
-            tags.next().and_then(|tag| packed.next(tag))
-        };
-        values.push(value.ok_or_else(|| Error::malformed(input.offset(), "a column lacks values"))?);
+        let value = tags.get(index).and_then(|tag| packed.next(tag));
+        values.push(value.ok_or_else(|| Error::malformed(input.offset(), "a text ends within a character"))?);
     }
     Ok(values)
 }

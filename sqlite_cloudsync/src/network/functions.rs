@@ -16,7 +16,7 @@ use crate::network::progress::{self, Phase, ProgressCallback};
 use crate::network::session::{self, SendReport, Session};
 use crate::network::state::{self, ServerState};
 use crate::network::transport::Transport;
-use crate::{ffi, inbox, outbox, system};
+use crate::{ffi, inbox, init, outbox, system};
 
 /// What a connection knows of its network: in memory only, as it holds secrets.
 #[derive(Default)]
@@ -89,7 +89,7 @@ pub fn register(conn: &Connection, callback: Option<ProgressCallback>) -> Result
         Ok(Value::Null)
     })?;
     function(conn, "cloudsync_network_logout", 0, &network, |conn, _, network| {
-        system::logout(conn)?;
+        init::logout(conn)?;
         *lock(network) = Network::default();
         Ok(Value::Null)
     })
@@ -128,11 +128,11 @@ fn run(
 
 fn connect(network: &Network) -> Result<Box<dyn Transport + Send>> {
     match network.url.as_deref() {
-        None => Err(Error::invalid_state("no server is set: SELECT cloudsync_network_init('postgres://…')")),
+        None => Err(Error::state("no server is set: SELECT cloudsync_network_init('postgres://…')")),
         Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
             Ok(Box::new(PostgresTransport::connect(url)?))
         }
-        Some(_) => Err(Error::invalid_state("this build speaks to postgres:// addresses only")),
+        Some(_) => Err(Error::state("this build speaks to postgres:// addresses only")),
     }
 }
 
@@ -148,7 +148,7 @@ fn report(
         let status = if unsent > 0 || base { "out-of-sync" } else { "synced" };
         let mut entry = json!({
             "status": status,
-            "localVersion": system::highest(conn)?,
+            "localVersion": system::highest(conn)?.0,
             "serverVersion": state::server_version(conn)?,
             "rejected": sent.rejected,
         });
@@ -180,7 +180,7 @@ fn status(conn: &Connection) -> Result<serde_json::Value> {
         "lastSync": last_sync,
         "clockOffset": clock_offset,
         "cursor": state.cursor.map(|cursor| cursor.0),
-        "localVersion": system::highest(conn)?,
+        "localVersion": system::highest(conn)?.0,
         "serverVersion": state::server_version(conn)?,
         "progress": progress::stored(conn)?,
     }))

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use crate::error::Result;
-use crate::system::{get_setting, set_setting};
+use crate::system::{get_text, set_text};
 
 const SETTING: &str = "sync_progress";
 
@@ -41,8 +41,8 @@ pub fn tell(conn: &Connection, callback: Option<&ProgressCallback>, progress: Pr
         Phase::Receiving => "receiving",
     };
     let stored = json!({ "phase": phase, "rows": progress.rows }).to_string();
-    set_setting(conn, SETTING, Some(&stored))?;
-    if get_setting(conn, "log")?.as_deref() == Some("stderr") {
+    set_text(conn, SETTING, Some(&stored))?;
+    if get_text(conn, "log")?.as_deref() == Some("stderr") {
         eprintln!("cloudsync: {phase}, {} rows", progress.rows);
     }
     if let Some(callback) = callback {
@@ -56,7 +56,7 @@ pub fn tell(conn: &Connection, callback: Option<&ProgressCallback>, progress: Pr
 /// # Errors
 /// The database is busy or failed.
 pub fn finish(conn: &Connection) -> Result<()> {
-    set_setting(conn, SETTING, None)
+    set_text(conn, SETTING, None)
 }
 
 /// What is stored, as JSON: `{"phase","rows"}` or null.
@@ -64,6 +64,6 @@ pub fn finish(conn: &Connection) -> Result<()> {
 /// # Errors
 /// The database failed.
 pub fn stored(conn: &Connection) -> Result<serde_json::Value> {
-    let text = get_setting(conn, SETTING)?;
+    let text = get_text(conn, SETTING)?;
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(serde_json::Value::Null))
 }

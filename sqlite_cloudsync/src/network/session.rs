@@ -2,6 +2,7 @@
 //! cut anywhere goes on from there the next time.
 
 use cloudsync_shared::hlc::Millis;
+use cloudsync_shared::id::SiteId;
 use cloudsync_shared::message::{
     Epoch, GoneRequest, Message, Next, PullReply, PullRequest, PushReply, PushRequest, Snapshot,
 };
@@ -14,7 +15,9 @@ use crate::network::progress::{self, Phase, Progress, ProgressCallback};
 use crate::network::state::{self, ServerState};
 use crate::network::transport::Transport;
 use crate::outbox::{self, Pass};
-use crate::{catalog, fold, read, system};
+use crate::savepoint::in_savepoint;
+use crate::table::Table;
+use crate::{system, time};
 
 /// What sending came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +33,7 @@ pub struct Session<'a> {
     conn: &'a Connection,
     transport: &'a mut dyn Transport,
     callback: Option<ProgressCallback>,
+    site: SiteId,
     /// The server's clock when it last answered.
     server_time: Millis,
 }
@@ -68,12 +72,12 @@ impl<'a> Session<'a> {
         callback: Option<ProgressCallback>,
     ) -> Result<Session<'a>> {
         if !conn.is_autocommit() {
-            return Err(Error::invalid_state("a sync cannot run inside a transaction: COMMIT first"));
+            return Err(Error::state("a sync cannot run inside a transaction: COMMIT first"));
         }
-        if !system::exists(conn)? {
-            return Err(Error::invalid_state("no table is synced yet: SELECT cloudsync_init('your_table')"));
-        }
-        Ok(Session { conn, transport, callback, server_time: read::now() })
+        let Some(site) = system::site_id(conn)? else {
+            return Err(Error::state("no table is synced yet: SELECT cloudsync_init('your_table')"));
+        };
+        Ok(Session { conn, transport, callback, site, server_time: time::now() })
     }
 
     /// Sends everything unsent: a pass over all of it, and one more over what was refused, as a refusal
@@ -82,7 +86,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// As [`sync`].
     pub fn send(&mut self) -> Result<SendReport> {
-        let up_to = system::highest(self.conn)?;
+        let up_to = system::highest(self.conn)?.0;
         let mut report = SendReport::default();
         let mut rows = 0u64;
         let postponed = self.send_pass(false, &mut report, &mut rows)?;
@@ -91,7 +95,7 @@ impl<'a> Session<'a> {
         }
         if report.unknown_tables.is_empty() {
             outbox::base_rows_sent(self.conn)?;
-            state::set_server_version(self.conn, up_to)?;
+            state::set_server_version(self.conn, up_to as i64)?;
         }
         Ok(report)
     }
@@ -102,7 +106,7 @@ impl<'a> Session<'a> {
         while let Some(parcel) = outbox::take(self.conn, &mut pass, self.transport.chunk_bytes())? {
             let state = ServerState::load(self.conn)?;
             let request = PushRequest {
-                site: system::site_id(self.conn)?,
+                site: self.site,
                 epoch: state.epoch,
                 changes: parcel.changes.clone(),
             };
@@ -131,9 +135,8 @@ impl<'a> Session<'a> {
     /// As [`sync`].
     pub fn receive(&mut self) -> Result<Received> {
         let mut received = Received::default();
-        let names: Vec<String> =
-            catalog::tables_parents_first(self.conn)?.into_iter().map(|table| table.schema.name).collect();
-        let fresh = catalog::tables_never_pulled(self.conn)?;
+        let names: Vec<String> = Table::all(self.conn)?.into_iter().map(|table| table.schema.name).collect();
+        let fresh = state::never_pulled(self.conn)?;
         let state = ServerState::load(self.conn)?;
         if state.cursor.is_some() && !fresh.is_empty() {
             self.download(&fresh, None, &mut received)?;
@@ -150,7 +153,7 @@ impl<'a> Session<'a> {
         loop {
             let state = ServerState::load(self.conn)?;
             let request = PullRequest {
-                site: system::site_id(self.conn)?,
+                site: self.site,
                 epoch: state.epoch,
                 tables: tables.to_vec(),
                 from: from.clone(),
@@ -201,15 +204,14 @@ impl<'a> Session<'a> {
     }
 
     fn finish_download(&mut self, tables: &[String], whole: bool, end: Snapshot) -> Result<()> {
-        let transaction = fold::write_transaction(self.conn)?;
-        let mut state = ServerState::load(self.conn)?;
-        if !whole || state.cursor.is_none() {
-            state.cursor = Some(end);
-            state.store(self.conn)?;
-        }
-        catalog::mark_pulled(self.conn, tables)?;
-        transaction.commit()?;
-        Ok(())
+        in_savepoint(self.conn, || {
+            let mut state = ServerState::load(self.conn)?;
+            if !whole || state.cursor.is_none() {
+                state.cursor = Some(end);
+                state.store(self.conn)?;
+            }
+            state::mark_pulled(self.conn, tables)
+        })
     }
 
     /// Asks which of the held rows are gone, if there are any, and removes them.
@@ -218,7 +220,7 @@ impl<'a> Session<'a> {
         let (false, Some(epoch)) = (held.is_empty(), ServerState::load(self.conn)?.epoch) else {
             return Ok(());
         };
-        let site = system::site_id(self.conn)?;
+        let site = self.site;
         let reply = self.pull(Message::GoneRequest(GoneRequest { site, epoch, from, held }))?;
         let Message::GoneReply(reply) = reply else {
             return Err(Error::network("the server answered a question for gone rows with another message"));
@@ -237,7 +239,6 @@ impl<'a> Session<'a> {
         }
         if state.epoch.is_some() {
             inbox::forget_server(self.conn)?;
-            catalog::forget_pulled(self.conn)?;
         }
         ServerState { epoch: Some(epoch), cursor: None, progress: None }.store(self.conn)?;
         Ok(state.epoch.is_some())
@@ -248,7 +249,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// The database is busy or failed.
     pub fn finish(&mut self) -> Result<()> {
-        let now = read::now();
+        let now = time::now();
         state::set_last_sync(self.conn, now.0, self.server_time.0 as i64 - now.0 as i64)?;
         progress::finish(self.conn)
     }

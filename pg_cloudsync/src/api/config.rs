@@ -1,0 +1,132 @@
+//! Settings of the database, of a table, of a column.
+
+use pgrx::datum::DatumWithOid;
+use pgrx::{Spi, pg_extern};
+
+use crate::catalog;
+use crate::error::{PgError, Result, SqlState, or_report};
+use crate::ffi::owner::AsOwner;
+use crate::setup::{self, names};
+
+/// The column name under which a setting of the whole table is kept.
+const WHOLE_TABLE: &str = "*";
+/// Settings that the extension itself made and that nobody may change.
+const FIXED: [&str; 2] = ["site_id", "epoch"];
+
+/// `cloudsync_set(key text, value text) RETURNS boolean`; a NULL value removes the setting.
+#[pg_extern(sql = false)]
+fn cloudsync_set(key: Option<&str>, value: Option<&str>) -> bool {
+    or_report(set(key, value));
+    true
+}
+
+/// `cloudsync_set_table(table text, key text, value text) RETURNS boolean`.
+#[pg_extern(sql = false)]
+fn cloudsync_set_table(table: Option<&str>, key: Option<&str>, value: Option<&str>) -> bool {
+    or_report(set_column(table, Some(WHOLE_TABLE), key, value));
+    true
+}
+
+/// `cloudsync_set_column(table text, column text, key text, value text) RETURNS boolean`.
+#[pg_extern(sql = false)]
+fn cloudsync_set_column(
+    table: Option<&str>,
+    column: Option<&str>,
+    key: Option<&str>,
+    value: Option<&str>,
+) -> bool {
+    or_report(set_column(table, column, key, value));
+    true
+}
+
+fn set(key: Option<&str>, value: Option<&str>) -> Result<()> {
+    let key = required(key, "key")?;
+    if FIXED.contains(&key) {
+        let message = format!("setting '{key}' cannot be changed");
+        return Err(PgError::new(SqlState::INVALID_PARAMETER, message));
+    }
+    let _owner = AsOwner::enter()?;
+    match value {
+        Some(value) => run(
+            "INSERT INTO cloudsync.settings (key, value) VALUES ($1, $2) \
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            &[key.into(), value.into()],
+        ),
+        None => run("DELETE FROM cloudsync.settings WHERE key = $1", &[key.into()]),
+    }
+}
+
+fn set_column(table: Option<&str>, column: Option<&str>, key: Option<&str>, value: Option<&str>) -> Result<()> {
+    let name = required(table, "table")?;
+    let column = required(column, "column")?;
+    let key = required(key, "key")?;
+    let table = setup::synced(names::resolve_owned(name)?)?;
+    if column != WHOLE_TABLE && table.schema.column(column).is_none() {
+        let message = format!("table {name} has no column {column} outside its key");
+        return Err(PgError::new(SqlState::UNDEFINED_COLUMN, message));
+    }
+    let _owner = AsOwner::enter()?;
+    match value {
+        Some(value) => run(
+            "INSERT INTO cloudsync.table_settings (table_id, col_name, key, value) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (table_id, col_name, key) DO UPDATE SET value = excluded.value",
+            &[table.id.into(), column.into(), key.into(), value.into()],
+        ),
+        None => run(
+            "DELETE FROM cloudsync.table_settings WHERE table_id = $1 AND col_name = $2 AND key = $3",
+            &[table.id.into(), column.into(), key.into()],
+        ),
+    }
+}
+
+/// `cloudsync_table_schema(table text) RETURNS text`: the schema of a synced table, NULL if there is
+/// no synced table of that name.
+#[pg_extern(sql = false)]
+fn cloudsync_table_schema(table: Option<&str>) -> Option<String> {
+    or_report(table_schema(table))
+}
+
+fn table_schema(table: Option<&str>) -> Result<Option<String>> {
+    let name = required(table, "table")?;
+    let synced = match names::resolve(name)? {
+        Some(relation) => catalog::by_relation(relation)?,
+        None => None,
+    };
+    let Some(table) = synced.map_or_else(|| catalog::by_name(name), |table| Ok(Some(table)))? else {
+        return Ok(None);
+    };
+    let sql = "SELECT n.nspname::pg_catalog.text FROM pg_catalog.pg_class c \
+               JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+               WHERE c.oid OPERATOR(pg_catalog.=) $1";
+    Ok(Spi::connect(|client| client.select(sql, Some(1), &[table.relation.into()])?.first().get_one())?)
+}
+
+/// `cloudsync_begin_alter(table text) RETURNS boolean`. Plain `ALTER TABLE` is noticed by itself, so
+/// there is nothing to do but to check that the table is synced.
+#[pg_extern(sql = false)]
+fn cloudsync_begin_alter(table: Option<&str>) -> bool {
+    or_report(required(table, "table").and_then(names::resolve_owned).and_then(setup::synced));
+    true
+}
+
+/// `cloudsync_commit_alter(table text) RETURNS boolean`: as `cloudsync_begin_alter`, and new
+/// partitions get their triggers.
+#[pg_extern(sql = false)]
+fn cloudsync_commit_alter(table: Option<&str>) -> bool {
+    or_report(required(table, "table").and_then(names::resolve_owned).and_then(setup::refresh));
+    true
+}
+
+/// `cloudsync_terminate() RETURNS boolean`. A backend holds nothing that must be given back.
+#[pg_extern(sql = false)]
+fn cloudsync_terminate() -> bool {
+    true
+}
+
+fn required<'a>(value: Option<&'a str>, what: &str) -> Result<&'a str> {
+    value.ok_or_else(|| PgError::new(SqlState::INVALID_PARAMETER, format!("the {what} argument is NULL")))
+}
+
+fn run(sql: &str, args: &[DatumWithOid<'_>]) -> Result<()> {
+    Ok(Spi::connect_mut(|client| client.update(sql, None, args).map(|_| ()))?)
+}

@@ -1,0 +1,148 @@
+//! One planned row on its way into the database.
+
+use cloudsync_shared::change::{RowChange, TableChanges};
+use cloudsync_shared::clock::RowClock;
+use cloudsync_shared::id::{ColumnId, SiteId};
+use cloudsync_shared::merge::{RowAction, TablePlan, decide_row};
+use cloudsync_shared::port::Refusal;
+use cloudsync_shared::value::Value;
+
+use super::known::Known;
+use super::refuse::no_right;
+use super::sites::SiteNames;
+use super::table::Table;
+use crate::error::PgError;
+
+/// What is the same for all rows of one table's plan.
+pub(super) struct Work<'a> {
+    /// The table.
+    pub(super) table: &'a Table,
+    /// What was pushed.
+    pub(super) changes: &'a TableChanges,
+    /// For each of the changes' columns the table's.
+    pub(super) columns: &'a [Option<ColumnId>],
+}
+
+impl<'a> Work<'a> {
+    /// The work of a plan.
+    pub(super) fn new(table: &'a Table, plan: &'a TablePlan<'a>) -> Work<'a> {
+        Work { table, changes: plan.changes, columns: &plan.columns }
+    }
+}
+
+/// A row to be written.
+#[derive(Clone, Debug)]
+pub(super) struct Item<'a> {
+    /// Its index in the changes.
+    pub(super) index: usize,
+    /// What was pushed of it.
+    pub(super) change: &'a RowChange,
+    /// Its key.
+    pub(super) keys: Vec<Value>,
+    /// What the server knew of it when the decision fell.
+    pub(super) known: Option<Known>,
+    /// The decision.
+    pub(super) action: RowAction,
+    /// The clock to store.
+    pub(super) after: RowClock<SiteId>,
+    /// Whether the caller holds the row's lock, and so may see and update it.
+    pub(super) locked: bool,
+    /// How often the decision was overtaken.
+    pub(super) tries: u32,
+}
+
+/// Which rows go into one statement.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Shape {
+    /// Inserted with these columns.
+    Insert(Vec<ColumnId>),
+    /// Updated in these columns; the others back to their default.
+    Update(Vec<ColumnId>, Vec<ColumnId>),
+    /// Deleted.
+    Delete,
+    /// Not written.
+    None,
+}
+
+impl<'a> Item<'a> {
+    /// The cells to write, by column.
+    pub(super) fn cells(&self, work: &Work<'_>) -> Vec<(ColumnId, &'a Value)> {
+        let (RowAction::Insert { cells } | RowAction::Update { cells, .. }) = &self.action else {
+            return Vec::new();
+        };
+        let mut found: Vec<(ColumnId, &Value)> = cells
+            .iter()
+            .filter_map(|at| {
+                let cell = self.change.cells.get(*at)?;
+                Some((work.columns.get(cell.column).copied().flatten()?, &cell.value))
+            })
+            .collect();
+        found.sort_by_key(|(id, _)| *id);
+        found
+    }
+
+    /// The statement that the row belongs to.
+    pub(super) fn shape(&self, work: &Work<'_>) -> Shape {
+        let ids = || self.cells(work).into_iter().map(|(id, _)| id).collect();
+        match &self.action {
+            RowAction::Insert { .. } => Shape::Insert(ids()),
+            RowAction::Update { reset, .. } => {
+                let mut reset = reset.clone();
+                reset.sort_unstable();
+                Shape::Update(ids(), reset)
+            }
+            RowAction::Delete => Shape::Delete,
+            RowAction::Nothing | RowAction::ClockOnly => Shape::None,
+        }
+    }
+
+    /// Whether the server has the row as alive.
+    pub(super) fn is_alive(&self) -> bool {
+        self.known.as_ref().is_some_and(|known| known.clock.length.is_alive())
+    }
+
+    /// Whether its base row is to be locked before it is decided finally.
+    pub(super) fn wants_lock(&self) -> bool {
+        self.is_alive() && self.action != RowAction::Nothing
+    }
+
+    /// Decides again, on what the server knows now.
+    ///
+    /// # Errors
+    /// The clock names a site that is not known.
+    pub(super) fn decide(
+        &mut self,
+        work: &Work<'_>,
+        sites: &SiteNames,
+        known: Option<Known>,
+    ) -> Result<(), PgError> {
+        let local = known.as_ref().map(|known| sites.with_ids(&known.clock)).transpose()?;
+        let decision = decide_row(&work.table.schema, work.columns, local.as_ref(), self.change);
+        self.action = decision.action;
+        self.after = decision.clock;
+        self.known = known;
+        Ok(())
+    }
+
+    /// The right that the caller lacks for the decision, if any.
+    pub(super) fn lacking_right(&self, work: &Work<'_>) -> Option<Refusal> {
+        let table = work.table;
+        let may = match self.shape(work) {
+            Shape::Insert(ids) => {
+                table.keys.iter().all(|key| key.can_insert)
+                    && ids.iter().all(|id| table.column(*id).is_some_and(|column| column.can_insert))
+            }
+            Shape::Update(ids, reset) => {
+                let mut ids = ids.iter().chain(&reset);
+                table.can_select()
+                    && ids.all(|id| table.column(*id).is_some_and(|column| column.can_update))
+            }
+            Shape::Delete => table.can_select() && table.can_delete,
+            // The clock alone moves: of a living row only for those who may update it, of a dead or
+            // unknown one for those who might have deleted it.
+            Shape::None if self.is_alive() => self.locked || self.action == RowAction::Nothing,
+            Shape::None => table.can_delete || self.action == RowAction::Nothing,
+        };
+        (!may).then(|| no_right(&table.relation))
+    }
+}

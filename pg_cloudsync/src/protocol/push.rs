@@ -1,0 +1,231 @@
+//! What a device wrote: merged as the caller, row by row accepted or refused.
+
+use std::collections::HashMap;
+
+use cloudsync_shared::change::{ChangeBatch, RowChange, TableChanges};
+use cloudsync_shared::flow::{Present, TableOutcome, check_drift, merge_batch};
+use cloudsync_shared::hlc::DEFAULT_MAX_DRIFT;
+use cloudsync_shared::id::{CausalLength, SiteOrdinal};
+use cloudsync_shared::key::Key;
+use cloudsync_shared::message::{PushReply, PushRequest, RowResult};
+use cloudsync_shared::port::RowOutcome;
+use cloudsync_shared::value::Value;
+
+use super::known::read_known;
+use super::refuse::{is_about_the_whole, may_heal, no_right};
+use super::rows::{ClockRow, visible_changes};
+use super::sites::{SiteNames, sites_of};
+use super::spi::{Mode, execute};
+use super::store::PgStore;
+use super::table::{Table, find_tables};
+use crate::error::{PgError, SqlState};
+use crate::ffi::subxact::in_subtransaction;
+use crate::settings;
+
+/// How often rows are tried again whose parent was missing.
+const HEALING_ROUNDS: usize = 2;
+
+/// What became of each row, by table name and key.
+type Outcomes = HashMap<String, HashMap<Key, RowOutcome>>;
+
+/// Carries out a push.
+///
+/// # Errors
+/// The push as a whole is refused (a clock too far ahead, a malformed key), or must be tried again.
+pub(super) fn push(request: PushRequest) -> Result<PushReply, PgError> {
+    let epoch = settings::epoch()?;
+    let now = settings::now();
+    let present = Present { now, max_drift: DEFAULT_MAX_DRIFT };
+    check_drift(&request.changes, present)?;
+    check_lengths(&request.changes)?;
+    let names: Vec<String> = request.changes.tables.iter().map(|table| table.table.clone()).collect();
+    let tables = find_tables(Mode::Write, Some(&names))?;
+    let mut sites = SiteNames::default();
+    sites.ensure(sites_of(&request.changes).chain([request.site]))?;
+    let pusher = sites.ordinal(request.site)?;
+    let asked: Vec<(String, Vec<Key>)> = request.changes.tables.iter().map(keys_of).collect();
+    let writable: Vec<Table> = tables.iter().filter(|table| table.has_any_right()).cloned().collect();
+    let (alive, dead) = by_life(request.changes, &writable);
+    let passes = Passes { tables: &writable, present, pusher, alive, dead };
+    let outcomes = passes.run(sites)?;
+    let results = results(&asked, &tables, &outcomes);
+    let restored = restored(&asked, &tables, &results)?;
+    Ok(PushReply { epoch, server_time: settings::now(), results, restored })
+}
+
+fn check_lengths(changes: &ChangeBatch) -> Result<(), PgError> {
+    let rows = changes.tables.iter().flat_map(|table| table.rows.iter().map(move |row| (table, row)));
+    for (table, row) in rows {
+        if row.length > CausalLength::MAX {
+            let message = format!("a row of table {} was inserted and deleted impossibly often", table.table);
+            return Err(PgError::new(SqlState::LIMIT_EXCEEDED, message));
+        }
+    }
+    Ok(())
+}
+
+fn keys_of(table: &TableChanges) -> (String, Vec<Key>) {
+    (table.table.clone(), table.rows.iter().map(|row| row.key.clone()).collect())
+}
+
+/// The living rows with parents first, and the dead ones with children first, of synced tables.
+/// What the request says of one table in several places is joined.
+fn by_life(changes: ChangeBatch, tables: &[Table]) -> (ChangeBatch, ChangeBatch) {
+    let mut alive = ChangeBatch::default();
+    let mut dead = ChangeBatch::default();
+    let mut sent: Vec<Option<TableChanges>> = changes.tables.into_iter().map(Some).collect();
+    for table in tables {
+        for place in &mut sent {
+            let is_this = place.as_ref().is_some_and(|changes| changes.table == table.schema.name);
+            let Some(mut changes) = place.take_if(|_| is_this) else { continue };
+            changes.fold();
+            let (living, gone): (Vec<RowChange>, Vec<RowChange>) =
+                changes.rows.into_iter().partition(|row| row.length.is_alive());
+            let part = |rows| TableChanges { table: changes.table.clone(), columns: changes.columns.clone(), rows };
+            if !living.is_empty() {
+                alive.tables.push(part(living));
+            }
+            if !gone.is_empty() {
+                dead.tables.insert(0, part(gone));
+            }
+        }
+    }
+    (alive, dead)
+}
+
+/// The order in which a push is carried out.
+struct Passes<'a> {
+    tables: &'a [Table],
+    present: Present,
+    pusher: SiteOrdinal,
+    alive: ChangeBatch,
+    dead: ChangeBatch,
+}
+
+impl Passes<'_> {
+    /// Deferrable constraints are looked at when all is written; only if one is violated then, the
+    /// whole is done again with a look after each batch, which finds the row at fault.
+    fn run(mut self, sites: SiteNames) -> Result<Outcomes, PgError> {
+        if !self.tables.iter().any(|table| table.has_deferrable) {
+            return self.write(sites, false);
+        }
+        let sites_again = sites.clone();
+        let deferred = in_subtransaction(|| {
+            execute("SET CONSTRAINTS ALL IMMEDIATE", Vec::new())?;
+            execute("SET CONSTRAINTS ALL DEFERRED", Vec::new())?;
+            let outcomes = self.write(sites, false)?;
+            execute("SET CONSTRAINTS ALL IMMEDIATE", Vec::new())?;
+            Ok(outcomes)
+        });
+        match deferred {
+            Err(error) if !is_about_the_whole(&error) => self.write(sites_again, true),
+            outcome => outcome,
+        }
+    }
+
+    fn write(&mut self, sites: SiteNames, check_now: bool) -> Result<Outcomes, PgError> {
+        let highest = settings::highest()?;
+        let mut store = PgStore::new(self.tables, sites, self.present.now, highest, check_now);
+        let mut outcomes = Outcomes::new();
+        merge(&mut store, &mut self.alive, self.present, &mut outcomes)?;
+        merge(&mut store, &mut self.dead, self.present, &mut outcomes)?;
+        for _ in 0..HEALING_ROUNDS {
+            let mut again = self.healing(&outcomes);
+            if again.tables.is_empty() {
+                break;
+            }
+            merge(&mut store, &mut again, self.present, &mut outcomes)?;
+        }
+        store.write_log(self.pusher)?;
+        Ok(outcomes)
+    }
+
+    /// The rows whose parent was missing, or whose children were still there.
+    fn healing(&self, outcomes: &Outcomes) -> ChangeBatch {
+        let mut again = ChangeBatch::default();
+        for table in self.alive.tables.iter().chain(&self.dead.tables) {
+            let Some(known) = outcomes.get(&table.table) else { continue };
+            let is_open = |row: &&RowChange| {
+                matches!(known.get(&row.key), Some(RowOutcome::Refused(refusal)) if may_heal(refusal))
+            };
+            let rows: Vec<RowChange> = table.rows.iter().filter(is_open).cloned().collect();
+            if !rows.is_empty() {
+                let (table, columns) = (table.table.clone(), table.columns.clone());
+                again.tables.push(TableChanges { table, columns, rows });
+            }
+        }
+        again
+    }
+}
+
+fn merge(
+    store: &mut PgStore<'_>,
+    batch: &mut ChangeBatch,
+    present: Present,
+    outcomes: &mut Outcomes,
+) -> Result<(), PgError> {
+    let merged = merge_batch(store, batch, present)?;
+    for (table, merged) in batch.tables.iter().zip(merged) {
+        let TableOutcome::Rows(rows) = merged else { continue };
+        let known = outcomes.entry(table.table.clone()).or_default();
+        known.extend(table.rows.iter().map(|row| row.key.clone()).zip(rows));
+    }
+    Ok(())
+}
+
+/// One result for each row as it was sent.
+fn results(asked: &[(String, Vec<Key>)], tables: &[Table], outcomes: &Outcomes) -> Vec<Vec<RowResult>> {
+    let result = |name: &str, key: &Key| -> RowResult {
+        let Some(table) = tables.iter().find(|table| table.schema.name == *name) else {
+            return RowResult::UnknownTable;
+        };
+        match outcomes.get(name).and_then(|rows| rows.get(key)) {
+            Some(RowOutcome::Kept(Some(row_id))) => RowResult::Accepted(*row_id),
+            Some(RowOutcome::Refused(refusal)) => RowResult::Refused(refusal.clone()),
+            Some(RowOutcome::Dead | RowOutcome::Kept(None)) => RowResult::Dead,
+            None => RowResult::Refused(no_right(&table.relation)),
+        }
+    };
+    asked.iter().map(|(name, keys)| keys.iter().map(|key| result(name, key)).collect()).collect()
+}
+
+/// The server's own rows in place of those refused, as far as the caller may see them.
+fn restored(
+    asked: &[(String, Vec<Key>)],
+    tables: &[Table],
+    results: &[Vec<RowResult>],
+) -> Result<ChangeBatch, PgError> {
+    let mut restored = ChangeBatch::default();
+    let mut sites = SiteNames::default();
+    for ((name, keys), results) in asked.iter().zip(results) {
+        let Some(table) = tables.iter().find(|table| table.schema.name == *name && table.can_select()) else {
+            continue;
+        };
+        let refused = keys.iter().zip(results).filter(|(_, result)| matches!(result, RowResult::Refused(_)));
+        let values: Vec<Vec<Value>> = refused
+            .filter_map(|(key, _)| key.decode(table.keys.len()).ok())
+            .filter(|values| is_plain(table, values))
+            .collect();
+        let values: Vec<&[Value]> = values.iter().map(Vec::as_slice).collect();
+        let clocks: Vec<ClockRow> = values
+            .iter()
+            .zip(read_known(table, &values)?)
+            .filter_map(|(keys, known)| {
+                let known = known?;
+                Some(ClockRow { row_id: known.row_id.unsigned_abs(), keys: keys.to_vec(), clock: known.clock })
+            })
+            .collect();
+        let rows: Vec<RowChange> =
+            visible_changes(Mode::Write, table, &mut sites, &clocks)?.into_iter().flatten().collect();
+        if !rows.is_empty() {
+            let columns = table.readable().map(|column| column.name.clone()).collect();
+            restored.tables.push(TableChanges { table: name.clone(), columns, rows });
+        }
+    }
+    Ok(restored)
+}
+
+/// Whether a key can be looked up without an error: those that cannot name no row here.
+fn is_plain(table: &Table, values: &[Value]) -> bool {
+    table.keys.iter().zip(values).all(|(column, value)| column.kind.write(value, &column.name).is_ok())
+}

@@ -1,0 +1,134 @@
+//! Site ids and their numbers, learnt in sets as far as one call needs them.
+
+use std::collections::HashMap;
+
+use cloudsync_shared::clock::{RowClock, Stamp};
+use cloudsync_shared::id::{SiteId, SiteOrdinal};
+
+use super::spi::{Arg, Mode, query};
+use crate::error::PgError;
+use crate::ffi::owner::AsOwner;
+use crate::sites::Sites;
+
+/// What one call knows of sites.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SiteNames {
+    by_ordinal: HashMap<SiteOrdinal, SiteId>,
+    by_id: HashMap<SiteId, SiteOrdinal>,
+}
+
+impl SiteNames {
+    /// Learns the ids of all sites in these clocks, in at most one query.
+    ///
+    /// # Errors
+    /// The metadata cannot be read.
+    pub(super) fn learn<'a>(
+        &mut self,
+        mode: Mode,
+        clocks: impl Iterator<Item = &'a RowClock<SiteOrdinal>>,
+    ) -> Result<(), PgError> {
+        let mut unknown: Vec<i64> = Vec::new();
+        for clock in clocks {
+            let own = clock.own_cells().iter().map(|(_, stamp)| stamp.site);
+            for site in own.chain([clock.life.site]) {
+                if !self.by_ordinal.contains_key(&site) && unknown.last() != Some(&i64::from(site.0)) {
+                    unknown.push(i64::from(site.0));
+                }
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        unknown.sort_unstable();
+        unknown.dedup();
+        let sql = "SELECT CAST(ordinal AS pg_catalog.int8), site_id FROM cloudsync.sites \
+            WHERE ordinal OPERATOR(pg_catalog.=) ANY (CAST($1 AS pg_catalog.int4[]))";
+        let found = AsOwner::run(|| {
+            query(mode, sql, vec![Arg::Longs(unknown)], |row| Ok((row.known_long(1)?, row.bytes(2)?)))
+        })?;
+        for (ordinal, site) in found {
+            let ordinal = u32::try_from(ordinal).ok().map(SiteOrdinal);
+            if let (Some(ordinal), Some(site)) = (ordinal, site.as_deref().and_then(SiteId::from_slice)) {
+                self.by_ordinal.insert(ordinal, site);
+                self.by_id.insert(site, ordinal);
+            }
+        }
+        Ok(())
+    }
+
+    /// The id of a number that was learnt.
+    ///
+    /// # Errors
+    /// No site has the number: a clock and the table of sites disagree.
+    pub(super) fn name(&self, ordinal: SiteOrdinal) -> Result<SiteId, PgError> {
+        self.by_ordinal
+            .get(&ordinal)
+            .copied()
+            .ok_or_else(|| PgError::internal(format!("cloudsync: site number {} is unknown", ordinal.0)))
+    }
+
+    /// The number of a site, if it has one already.
+    ///
+    /// # Errors
+    /// The metadata cannot be read.
+    pub(super) fn find(mode: Mode, site: SiteId) -> Result<Option<SiteOrdinal>, PgError> {
+        let sql = "SELECT CAST(ordinal AS pg_catalog.int8) FROM cloudsync.sites \
+            WHERE site_id OPERATOR(pg_catalog.=) $1";
+        let found = AsOwner::run(|| {
+            query(mode, sql, vec![Arg::Bytes(site.0.to_vec())], |row| row.known_long(1))
+        })?;
+        Ok(found.first().and_then(|ordinal| u32::try_from(*ordinal).ok()).map(SiteOrdinal))
+    }
+
+    /// Gives each of these sites a number, if it has none.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(super) fn ensure(&mut self, sites: impl Iterator<Item = SiteId>) -> Result<(), PgError> {
+        let mut wanted: Vec<SiteId> = sites.filter(|site| !self.by_id.contains_key(site)).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let mut numbers = Sites::default();
+        numbers.ensure(wanted.iter().copied())?;
+        for site in wanted {
+            if let Some(ordinal) = numbers.ordinal(site) {
+                self.by_id.insert(site, ordinal);
+                self.by_ordinal.insert(ordinal, site);
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of a site that has one.
+    ///
+    /// # Errors
+    /// It was neither learnt nor given one.
+    pub(super) fn ordinal(&self, site: SiteId) -> Result<SiteOrdinal, PgError> {
+        let known = self.by_id.get(&site).copied();
+        known.ok_or_else(|| PgError::internal(format!("cloudsync: site {site} has no number")))
+    }
+
+    /// The clock with its sites named by id.
+    ///
+    /// # Errors
+    /// As [`SiteNames::name`].
+    pub(super) fn with_ids(&self, clock: &RowClock<SiteOrdinal>) -> Result<RowClock<SiteId>, PgError> {
+        clock.map_sites(|site| self.name(site))
+    }
+
+    /// The clock with its sites named by number.
+    ///
+    /// # Errors
+    /// A site has no number yet.
+    pub(super) fn with_ordinals(&self, clock: &RowClock<SiteId>) -> Result<RowClock<SiteOrdinal>, PgError> {
+        clock.map_sites(|site| self.ordinal(site))
+    }
+}
+
+/// All sites that a stamp or clock may name in changes.
+pub(super) fn sites_of(changes: &cloudsync_shared::change::ChangeBatch) -> impl Iterator<Item = SiteId> + '_ {
+    changes.tables.iter().flat_map(|table| &table.rows).flat_map(|row| {
+        let cells = row.cells.iter().map(|cell| cell.stamp.site);
+        cells.chain([row.life.site, Stamp::NEVER.site])
+    })
+}

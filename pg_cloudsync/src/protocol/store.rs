@@ -1,0 +1,367 @@
+//! The `Store` of the core on PostgreSQL: optimistic in sets, split only where a row is refused.
+
+use std::collections::{BTreeMap, HashMap};
+
+use cloudsync_shared::clock::RowClock;
+use cloudsync_shared::hlc::{Millis, Version};
+use cloudsync_shared::id::{RowId, SiteId, SiteOrdinal};
+use cloudsync_shared::key::Key;
+use cloudsync_shared::merge::{RowAction, TablePlan};
+use cloudsync_shared::port::{Refusal, RowOutcome, Store};
+use cloudsync_shared::schema::TableSchema;
+use cloudsync_shared::value::Value;
+use roaring::RoaringTreemap;
+
+use super::item::{Item, Work};
+use super::known::{Known, read_known, refuse_keys};
+use super::lock::lock_rows;
+use super::refuse::{as_refusal, is_about_the_whole, no_right};
+use super::rows::visible_values;
+use super::sites::SiteNames;
+use super::spi::Mode;
+use super::table::Table;
+use super::write::{Setting, Written, write};
+use crate::error::PgError;
+use crate::ffi::subxact::in_subtransaction;
+use crate::settings;
+
+/// How often a decision may be overtaken by other transactions before the push gives up.
+const MAX_TRIES: u32 = 10;
+/// From this try on a batch is split, and a single row's clock is taken to be moved by a trigger of
+/// its own write.
+const PATIENT_TRIES: u32 = 2;
+/// The most rows written by one statement.
+const MAX_BATCH: usize = 20_000;
+
+/// One push on its way into the database.
+pub(super) struct PgStore<'a> {
+    /// The synced tables that the push names.
+    pub(super) tables: &'a [Table],
+    /// The sites that the push names.
+    pub(super) sites: SiteNames,
+    /// The server's clock when the push began.
+    pub(super) now: Millis,
+    /// The highest version seen by the server.
+    pub(super) highest: Version,
+    /// Whether deferrable constraints are checked with each batch.
+    pub(super) check_now: bool,
+    /// The rows written, by table: as pushed, and with something else than was pushed.
+    pub(super) touched: BTreeMap<i64, Touched>,
+    /// Keys of the table in hand that cannot name a row here.
+    refused_keys: HashMap<Key, Refusal>,
+    /// Rows of the table in hand that the server knows.
+    known: HashMap<Key, Known>,
+}
+
+/// The rows of a table that a push has written.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Touched {
+    /// All of them.
+    pub(super) pushed: RoaringTreemap,
+    /// Those in which the database stored something else.
+    pub(super) altered: RoaringTreemap,
+}
+
+impl<'a> PgStore<'a> {
+    /// Begins a push.
+    pub(super) fn new(tables: &'a [Table], sites: SiteNames, now: Millis, highest: Version, check_now: bool) -> Self {
+        PgStore {
+            tables,
+            sites,
+            now,
+            highest,
+            check_now,
+            touched: BTreeMap::new(),
+            refused_keys: HashMap::new(),
+            known: HashMap::new(),
+        }
+    }
+
+    fn table(&self, name: &str) -> Result<&'a Table, PgError> {
+        let found = self.tables.iter().find(|table| table.schema.name == name);
+        found.ok_or_else(|| PgError::internal(format!("cloudsync: table {name} is not synced")))
+    }
+
+    /// Locks the rows that are to change, in key order, and decides again where that took so long
+    /// that they changed.
+    fn lock(&mut self, work: &Work<'_>, items: &mut [Item<'_>]) -> Result<(), PgError> {
+        let wanting: Vec<usize> =
+            (0..items.len()).filter(|at| items.get(*at).is_some_and(Item::wants_lock)).collect();
+        if wanting.is_empty() || !work.table.can_select() || !work.table.can_update() {
+            return Ok(());
+        }
+        let to_lock: Vec<&Item<'_>> = wanting.iter().filter_map(|at| items.get(*at)).collect();
+        let locked = lock_rows(work.table, &to_lock)?;
+        for at in locked.iter().filter_map(|index| wanting.get(*index)) {
+            if let Some(item) = items.get_mut(*at) {
+                item.locked = true;
+            }
+        }
+        let mut wanted: Vec<&mut Item<'_>> = items.iter_mut().filter(|item| item.wants_lock()).collect();
+        self.refresh(work, &mut wanted)
+    }
+
+    /// Reads the clocks of these rows afresh and decides again those that have changed.
+    fn refresh(&mut self, work: &Work<'_>, items: &mut [&mut Item<'_>]) -> Result<(), PgError> {
+        let keys: Vec<&[Value]> = items.iter().map(|item| item.keys.as_slice()).collect();
+        let known = read_known(work.table, &keys)?;
+        self.sites.learn(Mode::Write, known.iter().flatten().map(|known| &known.clock))?;
+        for (item, known) in items.iter_mut().zip(known) {
+            if item.known != known {
+                item.decide(work, &self.sites, known)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the items, splitting where one is refused.
+    fn carry_out(
+        &mut self,
+        work: &Work<'_>,
+        items: Vec<Item<'_>>,
+        outcomes: &mut [RowOutcome],
+    ) -> Result<(), PgError> {
+        let mut stack: Vec<Vec<Item<'_>>> = items.chunks(MAX_BATCH).rev().map(<[Item<'_>]>::to_vec).collect();
+        while let Some(batch) = stack.pop() {
+            let batch = self.settle(work, batch, outcomes)?;
+            if batch.is_empty() {
+                continue;
+            }
+            let tries = batch.iter().map(|item| item.tries).max().unwrap_or_default();
+            let setting = Setting {
+                sites: &self.sites,
+                now: self.now,
+                highest: self.highest,
+                check_now: self.check_now,
+                triggers_touch: batch.len() == 1 && tries >= PATIENT_TRIES,
+            };
+            match attempt(work, &batch, &setting) {
+                Ok(Written::Done(written)) => self.note(work, &batch, &written, outcomes),
+                Ok(Written::Overtaken) => self.try_again(work, batch, tries, &mut stack)?,
+                Err(error) if is_about_the_whole(&error) => return Err(error),
+                Err(error) => self.split(work, batch, error, &mut stack, outcomes)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes out the items that need no write, or may not be written.
+    fn settle<'i>(
+        &mut self,
+        work: &Work<'_>,
+        batch: Vec<Item<'i>>,
+        outcomes: &mut [RowOutcome],
+    ) -> Result<Vec<Item<'i>>, PgError> {
+        let mut rest = Vec::with_capacity(batch.len());
+        let mut settled = Vec::new();
+        for item in batch {
+            if let Some(refusal) = item.lacking_right(work) {
+                put(outcomes, item.index, RowOutcome::Refused(refusal));
+            } else if item.action == RowAction::Nothing {
+                settled.push(item);
+            } else {
+                rest.push(item);
+            }
+        }
+        self.answer_unchanged(work, &settled, outcomes)?;
+        Ok(rest)
+    }
+
+    /// Answers for rows of which nothing new was told: alive, dead, or none of the caller's business.
+    fn answer_unchanged(
+        &self,
+        work: &Work<'_>,
+        items: &[Item<'_>],
+        outcomes: &mut [RowOutcome],
+    ) -> Result<(), PgError> {
+        let mut unseen = Vec::new();
+        for item in items {
+            match &item.known {
+                Some(known) if item.is_alive() => {
+                    put(outcomes, item.index, RowOutcome::Kept(Some(RowId(known.row_id.unsigned_abs()))));
+                    if !item.locked {
+                        unseen.push(item);
+                    }
+                }
+                _ => put(outcomes, item.index, RowOutcome::Dead),
+            }
+        }
+        let keys: Vec<&[Value]> = unseen.iter().map(|item| item.keys.as_slice()).collect();
+        let mut hidden = vec![true; unseen.len()];
+        if work.table.can_select() {
+            for (index, _) in visible_values(Mode::Write, work.table, &keys, &[])? {
+                if let Some(place) = hidden.get_mut(index) {
+                    *place = false;
+                }
+            }
+        }
+        for (item, _) in unseen.iter().zip(hidden).filter(|(_, hidden)| *hidden) {
+            put(outcomes, item.index, RowOutcome::Refused(no_right(&work.table.relation)));
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, work: &Work<'_>, batch: &[Item<'_>], written: &[(i64, bool)], outcomes: &mut [RowOutcome]) {
+        let touched = self.touched.entry(work.table.id).or_default();
+        for (item, (row_id, altered)) in batch.iter().zip(written) {
+            let row_id = row_id.unsigned_abs();
+            touched.pushed.insert(row_id);
+            if *altered {
+                touched.altered.insert(row_id);
+            }
+            let outcome = if item.after.length.is_alive() {
+                RowOutcome::Kept(Some(RowId(row_id)))
+            } else {
+                RowOutcome::Dead
+            };
+            put(outcomes, item.index, outcome);
+        }
+    }
+
+    /// A clock moved while the batch was written: decide again, in smaller batches if that goes on.
+    fn try_again<'i>(
+        &mut self,
+        work: &Work<'_>,
+        mut batch: Vec<Item<'i>>,
+        tries: u32,
+        stack: &mut Vec<Vec<Item<'i>>>,
+    ) -> Result<(), PgError> {
+        if tries >= MAX_TRIES {
+            let message = format!("rows of table {} change faster than they can be merged: try again", work.table.relation);
+            return Err(PgError::new(super::refuse::sqlstate("40001"), message));
+        }
+        for item in &mut batch {
+            item.tries = tries + 1;
+        }
+        self.refresh(work, &mut batch.iter_mut().collect::<Vec<_>>())?;
+        if batch.len() > 1 && tries + 1 >= PATIENT_TRIES {
+            for item in &mut batch {
+                item.tries = 0;
+            }
+            halve(batch, stack);
+        } else {
+            stack.push(batch);
+        }
+        Ok(())
+    }
+
+    /// The database refused some row of the batch: find it, or answer for it.
+    fn split<'i>(
+        &mut self,
+        work: &Work<'_>,
+        mut batch: Vec<Item<'i>>,
+        error: PgError,
+        stack: &mut Vec<Vec<Item<'i>>>,
+        outcomes: &mut [RowOutcome],
+    ) -> Result<(), PgError> {
+        let [item] = batch.as_mut_slice() else {
+            halve(batch, stack);
+            return Ok(());
+        };
+        // The refusal may come from another transaction that has just changed the same row.
+        let known = item.known.clone();
+        self.refresh(work, &mut [&mut *item])?;
+        item.tries += 1;
+        if item.known != known && item.tries < MAX_TRIES {
+            stack.push(batch);
+        } else {
+            put(outcomes, item.index, RowOutcome::Refused(as_refusal(error)));
+        }
+        Ok(())
+    }
+}
+
+/// Writes a batch in a subtransaction that stays only if all of it was written.
+fn attempt(work: &Work<'_>, batch: &[Item<'_>], setting: &Setting<'_>) -> Result<Written, PgError> {
+    let mut overtaken = false;
+    let outcome = in_subtransaction(|| match write(work, batch, setting)? {
+        Written::Overtaken => {
+            overtaken = true;
+            Err(PgError::internal("cloudsync: a clock has moved"))
+        }
+        done => Ok(done),
+    });
+    if overtaken { Ok(Written::Overtaken) } else { outcome }
+}
+
+fn halve<'i>(mut batch: Vec<Item<'i>>, stack: &mut Vec<Vec<Item<'i>>>) {
+    let right = batch.split_off(batch.len() / 2);
+    stack.extend([right, batch]);
+}
+
+fn put(outcomes: &mut [RowOutcome], index: usize, outcome: RowOutcome) {
+    if let Some(place) = outcomes.get_mut(index) {
+        *place = outcome;
+    }
+}
+
+impl Store for PgStore<'_> {
+    type Error = PgError;
+
+    fn schema(&mut self, table: &str) -> Result<Option<TableSchema>, PgError> {
+        Ok(self.tables.iter().find(|known| known.schema.name == table).map(|known| known.schema.clone()))
+    }
+
+    fn clocks(&mut self, schema: &TableSchema, keys: &[&Key]) -> Result<Vec<Option<RowClock<SiteId>>>, PgError> {
+        let table = self.table(&schema.name)?;
+        let mut decoded = Vec::with_capacity(keys.len());
+        for key in keys {
+            decoded.push(((*key).clone(), key.decode(table.keys.len())?));
+        }
+        self.refused_keys = refuse_keys(table, &decoded)?;
+        decoded.retain(|(key, _)| !self.refused_keys.contains_key(key));
+        let values: Vec<&[Value]> = decoded.iter().map(|(_, values)| values.as_slice()).collect();
+        let known = read_known(table, &values)?;
+        self.sites.learn(Mode::Write, known.iter().flatten().map(|known| &known.clock))?;
+        let found = decoded.iter().zip(known).filter_map(|((key, _), known)| Some((key.clone(), known?)));
+        self.known = found.collect();
+        keys.iter()
+            .map(|key| self.known.get(key).map(|known| self.sites.with_ids(&known.clock)).transpose())
+            .collect()
+    }
+
+    fn apply(&mut self, plan: &TablePlan<'_>) -> Result<Vec<RowOutcome>, PgError> {
+        let table = self.table(&plan.schema.name)?;
+        let work = Work::new(table, plan);
+        let mut outcomes: Vec<RowOutcome> = plan.rows.iter().map(|_| RowOutcome::Dead).collect();
+        let mut items = Vec::with_capacity(plan.rows.len());
+        for row in &plan.rows {
+            let Some(change) = plan.changes.rows.get(row.index) else { continue };
+            if let Some(refusal) = self.refused_keys.get(&change.key) {
+                put(&mut outcomes, row.index, RowOutcome::Refused(refusal.clone()));
+                continue;
+            }
+            items.push(Item {
+                index: row.index,
+                change,
+                keys: change.key.decode(table.keys.len())?,
+                known: self.known.get(&change.key).cloned(),
+                action: row.action.clone(),
+                after: row.after.clone(),
+                locked: false,
+                tries: 0,
+            });
+        }
+        self.lock(&work, &mut items)?;
+        self.carry_out(&work, items, &mut outcomes)?;
+        Ok(outcomes)
+    }
+
+    fn observe(&mut self, highest: Version) -> Result<(), PgError> {
+        settings::observe(highest)
+    }
+}
+
+impl PgStore<'_> {
+    /// Writes down which rows the push has touched, for others to find.
+    ///
+    /// # Errors
+    /// The log cannot be written.
+    pub(super) fn write_log(&self, pusher: SiteOrdinal) -> Result<(), PgError> {
+        for (table, touched) in &self.touched {
+            super::cursor::note_touched(*table, pusher, &touched.pushed)?;
+            super::cursor::note_touched(*table, SiteOrdinal::SELF, &touched.altered)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,280 @@
+//! What the protocol knows of a synced table: names, types and the caller's rights.
+
+use cloudsync_shared::id::ColumnId;
+use cloudsync_shared::schema::{Algorithm, Column, TableSchema};
+
+use super::spi::{Arg, Mode, Row, query};
+use super::types::{ColumnType, Kind};
+use crate::error::PgError;
+use crate::ffi::owner::AsOwner;
+
+/// A column of a synced table.
+#[derive(Clone, Debug)]
+pub(super) struct TableColumn {
+    /// Its name.
+    pub(super) name: String,
+    /// Its name, quoted.
+    pub(super) quoted: String,
+    /// Its number in clocks.
+    pub(super) id: ColumnId,
+    /// Its type.
+    pub(super) kind: ColumnType,
+    /// For a key column the qualified equality operator of the key's index.
+    pub(super) equals: Option<String>,
+    /// Whether the caller may read it.
+    pub(super) can_select: bool,
+    /// Whether the caller may give it in an insert.
+    pub(super) can_insert: bool,
+    /// Whether the caller may set it.
+    pub(super) can_update: bool,
+}
+
+/// A synced table and what the caller may do with it.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    /// Its number in the catalog of synced tables.
+    pub(super) id: i64,
+    /// Its oid.
+    pub(super) oid: i64,
+    /// Schema-qualified and quoted.
+    pub(super) relation: String,
+    /// The table of its clocks, qualified.
+    pub(super) clocks: String,
+    /// The key columns, in key order.
+    pub(super) keys: Vec<TableColumn>,
+    /// The other columns, generated ones left out.
+    pub(super) columns: Vec<TableColumn>,
+    /// What the core knows of it.
+    pub(super) schema: TableSchema,
+    /// Whether the caller may delete rows.
+    pub(super) can_delete: bool,
+    /// Whether row triggers see a row before it is written, and may change it.
+    pub(super) has_before_triggers: bool,
+    /// Whether a constraint of the table, or one that refers to it, can be deferred.
+    pub(super) has_deferrable: bool,
+}
+
+impl Table {
+    /// Whether the caller may read at least the keys.
+    pub(super) fn can_select(&self) -> bool {
+        self.keys.iter().all(|column| column.can_select)
+    }
+
+    /// Whether the caller may update anything.
+    pub(super) fn can_update(&self) -> bool {
+        self.columns.iter().any(|column| column.can_update)
+    }
+
+    /// Whether the caller may do anything at all.
+    pub(super) fn has_any_right(&self) -> bool {
+        let columns = self.keys.iter().chain(&self.columns);
+        self.can_delete
+            || columns.clone().any(|column| column.can_select || column.can_insert || column.can_update)
+    }
+
+    /// The column with that number.
+    pub(super) fn column(&self, id: ColumnId) -> Option<&TableColumn> {
+        self.columns.iter().find(|column| column.id == id)
+    }
+
+    /// The columns the caller may read.
+    pub(super) fn readable(&self) -> impl Iterator<Item = &TableColumn> {
+        self.columns.iter().filter(|column| column.can_select)
+    }
+}
+
+/// Finds the synced tables of these names (`None`: all of them), parents before children.
+///
+/// # Errors
+/// The catalog cannot be read.
+pub(super) fn find_tables(mode: Mode, names: Option<&[String]>) -> Result<Vec<Table>, PgError> {
+    let entries = AsOwner::run(|| read_entries(mode, names))?;
+    let oids: Vec<i64> = entries.iter().map(|entry| entry.oid).collect();
+    let mut attributes = read_attributes(mode, &oids)?;
+    let references = read_references(mode, &oids)?;
+    let facts = query(mode, RELATIONS, vec![Arg::Longs(oids)], |row| {
+        Ok((row.known_long(1)?, row.known_text(2)?, row.flag(3)?, row.flag(4)?, row.flag(5)?))
+    })?;
+    let mut tables = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let Some((oid, relation, can_delete, has_before_triggers, has_deferrable)) =
+            facts.iter().find(|fact| fact.0 == entry.oid).cloned()
+        else {
+            continue;
+        };
+        let own: Vec<Attribute> = attributes.extract_if(.., |attribute| attribute.oid == oid).collect();
+        let (keys, columns) = split_keys(own);
+        let schema = TableSchema {
+            name: entry.name,
+            algorithm: entry.algorithm,
+            key: keys.iter().map(|column| column.name.clone()).collect(),
+            columns: columns
+                .iter()
+                .map(|column| Column { name: column.name.clone(), id: column.id })
+                .collect(),
+        };
+        tables.push(Table {
+            id: entry.id,
+            oid,
+            relation,
+            clocks: format!("cloudsync.clock_{}", entry.id),
+            keys,
+            columns,
+            schema,
+            can_delete,
+            has_before_triggers,
+            has_deferrable,
+        });
+    }
+    Ok(parents_first(tables, &references))
+}
+
+struct Entry {
+    id: i64,
+    oid: i64,
+    name: String,
+    algorithm: Algorithm,
+}
+
+fn read_entries(mode: Mode, names: Option<&[String]>) -> Result<Vec<Entry>, PgError> {
+    let read = |row: &Row<'_, '_>| {
+        Ok(Entry {
+            id: row.known_long(1)?,
+            oid: row.known_long(2)?,
+            name: row.known_text(3)?,
+            algorithm: Algorithm::from_name(&row.known_text(4)?)?,
+        })
+    };
+    match names {
+        None => query(mode, &format!("{ENTRIES} ORDER BY id"), Vec::new(), read),
+        Some(names) => {
+            let names = names.iter().map(|name| Some(name.clone())).collect();
+            let sql = format!("{ENTRIES} WHERE name OPERATOR(pg_catalog.=) ANY ($1) ORDER BY id");
+            query(mode, &sql, vec![Arg::Texts(names)], read)
+        }
+    }
+}
+
+const ENTRIES: &str = "SELECT CAST(id AS pg_catalog.int8), CAST(relation AS pg_catalog.int8), name, algorithm \
+    FROM cloudsync.tables";
+
+struct Attribute {
+    oid: i64,
+    key_position: Option<i64>,
+    column: TableColumn,
+}
+
+fn split_keys(mut attributes: Vec<Attribute>) -> (Vec<TableColumn>, Vec<TableColumn>) {
+    attributes.sort_by_key(|attribute| attribute.key_position);
+    let (keys, columns): (Vec<_>, Vec<_>) =
+        attributes.into_iter().partition(|attribute| attribute.key_position.is_some());
+    let mut columns: Vec<TableColumn> = columns.into_iter().map(|attribute| attribute.column).collect();
+    columns.sort_by_key(|column| column.id);
+    (keys.into_iter().map(|attribute| attribute.column).collect(), columns)
+}
+
+fn read_attributes(mode: Mode, oids: &[i64]) -> Result<Vec<Attribute>, PgError> {
+    query(mode, ATTRIBUTES, vec![Arg::Longs(oids.to_vec())], |row| {
+        let is_system = row.flag(6)?;
+        let type_name = row.known_text(5)?;
+        let system_name = is_system.then_some(type_name.as_str());
+        let id = u16::try_from(row.known_long(2)?).map_err(|_| PgError::internal("a column has no number"))?;
+        Ok(Attribute {
+            oid: row.known_long(1)?,
+            key_position: row.long(9)?,
+            column: TableColumn {
+                name: row.known_text(3)?,
+                quoted: row.known_text(11)?,
+                id: ColumnId(id),
+                kind: ColumnType {
+                    kind: Kind::of(system_name, row.flag(7)?, row.flag(8)?),
+                    name: row.known_text(4)?,
+                },
+                equals: row.text(10)?,
+                can_select: row.flag(12)?,
+                can_insert: row.flag(13)?,
+                can_update: row.flag(14)?,
+            },
+        })
+    })
+}
+
+/// One row for each living, stored column of the tables `$1`: its type with domains resolved, its
+/// place in the key, and the caller's rights.
+const ATTRIBUTES: &str = r"
+SELECT CAST(a.attrelid AS pg_catalog.int8), CAST(a.attnum AS pg_catalog.int8), CAST(a.attname AS pg_catalog.text),
+    pg_catalog.format('%I.%I', n.nspname, t.typname), CAST(t.typname AS pg_catalog.text),
+    n.nspname OPERATOR(pg_catalog.=) 'pg_catalog', t.typtype OPERATOR(pg_catalog.=) 'e',
+    base.typmod OPERATOR(pg_catalog.>=) 0,
+    k.position, k.equals, pg_catalog.quote_ident(a.attname),
+    pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT'),
+    pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'INSERT'),
+    pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'UPDATE')
+FROM pg_catalog.pg_attribute a
+CROSS JOIN LATERAL (
+    WITH RECURSIVE d(type, typmod) AS (
+        SELECT a.atttypid, a.atttypmod
+        UNION ALL
+        SELECT b.typbasetype, b.typtypmod FROM d JOIN pg_catalog.pg_type b
+            ON b.oid OPERATOR(pg_catalog.=) d.type AND b.typtype OPERATOR(pg_catalog.=) 'd'
+    )
+    SELECT d.type, d.typmod FROM d JOIN pg_catalog.pg_type b
+        ON b.oid OPERATOR(pg_catalog.=) d.type AND b.typtype OPERATOR(pg_catalog.<>) 'd'
+) base
+JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) base.type
+JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) t.typnamespace
+LEFT JOIN LATERAL (
+    SELECT u.position, pg_catalog.format('OPERATOR(%I.%s)', s.nspname, o.oprname)
+    FROM pg_catalog.pg_index i
+    CROSS JOIN LATERAL ROWS FROM (
+        pg_catalog.unnest(CAST(i.indkey AS pg_catalog.int2[])), pg_catalog.unnest(CAST(i.indclass AS pg_catalog.oid[]))
+    ) WITH ORDINALITY AS u(attnum, class, position)
+    JOIN pg_catalog.pg_opclass c ON c.oid OPERATOR(pg_catalog.=) u.class
+    JOIN pg_catalog.pg_amop m ON m.amopfamily OPERATOR(pg_catalog.=) c.opcfamily
+        AND m.amoplefttype OPERATOR(pg_catalog.=) c.opcintype AND m.amoprighttype OPERATOR(pg_catalog.=) c.opcintype
+        AND m.amopstrategy OPERATOR(pg_catalog.=) 3
+    JOIN pg_catalog.pg_operator o ON o.oid OPERATOR(pg_catalog.=) m.amopopr
+    JOIN pg_catalog.pg_namespace s ON s.oid OPERATOR(pg_catalog.=) o.oprnamespace
+    WHERE i.indrelid OPERATOR(pg_catalog.=) a.attrelid AND i.indisprimary
+        AND u.attnum OPERATOR(pg_catalog.=) a.attnum
+) AS k(position, equals) ON true
+WHERE a.attrelid OPERATOR(pg_catalog.=) ANY (CAST($1 AS pg_catalog.oid[]))
+    AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped AND a.attgenerated OPERATOR(pg_catalog.=) ''";
+
+/// For each table of `$1`: name, right to delete, triggers that may change a row, deferrable constraints.
+const RELATIONS: &str = r"
+SELECT CAST(r.oid AS pg_catalog.int8), pg_catalog.format('%I.%I', n.nspname, r.relname),
+    pg_catalog.has_table_privilege(r.oid, 'DELETE'),
+    EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid OPERATOR(pg_catalog.=) r.oid
+        AND NOT t.tgisinternal AND t.tgenabled OPERATOR(pg_catalog.<>) 'D'
+        AND (t.tgtype OPERATOR(pg_catalog.&) CAST(3 AS pg_catalog.int2)) OPERATOR(pg_catalog.=) 3),
+    EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid OPERATOR(pg_catalog.=) r.oid AND t.tgdeferrable)
+FROM pg_catalog.pg_class r JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) r.relnamespace
+WHERE r.oid OPERATOR(pg_catalog.=) ANY (CAST($1 AS pg_catalog.oid[]))";
+
+fn read_references(mode: Mode, oids: &[i64]) -> Result<Vec<(i64, i64)>, PgError> {
+    query(mode, REFERENCES, vec![Arg::Longs(oids.to_vec())], |row| Ok((row.known_long(1)?, row.known_long(2)?)))
+}
+
+/// Child and parent of each foreign key between tables of `$1`.
+const REFERENCES: &str = r"
+SELECT CAST(c.conrelid AS pg_catalog.int8), CAST(c.confrelid AS pg_catalog.int8)
+FROM pg_catalog.pg_constraint c
+WHERE c.contype OPERATOR(pg_catalog.=) 'f' AND c.conrelid OPERATOR(pg_catalog.<>) c.confrelid
+    AND c.conrelid OPERATOR(pg_catalog.=) ANY (CAST($1 AS pg_catalog.oid[]))
+    AND c.confrelid OPERATOR(pg_catalog.=) ANY (CAST($1 AS pg_catalog.oid[]))";
+
+/// Sorts so that a table comes after those that it refers to; in a cycle the catalog's order stays.
+fn parents_first(mut rest: Vec<Table>, references: &[(i64, i64)]) -> Vec<Table> {
+    let mut sorted = Vec::with_capacity(rest.len());
+    while !rest.is_empty() {
+        let is_free = |table: &Table| {
+            !references
+                .iter()
+                .any(|(child, parent)| *child == table.oid && rest.iter().any(|other| other.oid == *parent))
+        };
+        let next = rest.iter().position(is_free).unwrap_or(0);
+        sorted.push(rest.remove(next));
+    }
+    sorted
+}

@@ -1,0 +1,276 @@
+//! The journal of local writes, folded into row clocks.
+//!
+//! Everything that reads clocks folds first. The fold holds the write lock before it reads, so two
+//! connections never fold the same entries.
+
+use std::collections::HashMap;
+
+use cloudsync_shared::capture::{self, LocalWrite};
+use cloudsync_shared::clock::RowClock;
+use cloudsync_shared::hlc::{Millis, Version};
+use cloudsync_shared::id::{ColumnId, SiteOrdinal};
+use cloudsync_shared::key::Key;
+use cloudsync_shared::schema::Algorithm;
+use rusqlite::{Connection, OptionalExtension, Row, Statement, params, params_from_iter};
+
+use crate::error::Result;
+use crate::savepoint::in_savepoint;
+use crate::system::{self, SyncedTable};
+use crate::table::{MASK_BITS, Table, journal_table};
+use crate::trigger::{OP_DELETE, OP_HINT, OP_INSERT};
+use crate::value::Bound;
+use crate::{init, quote};
+
+/// How many journal entries are folded at a time: enough to write clocks in runs of neighbouring
+/// keys, few enough that the pages of folded entries are reused for the clocks of the next ones.
+const FOLD_BATCH: usize = 10_000;
+
+/// `unsent` of a row that has to be sent as a whole.
+pub const UNSENT_WHOLE: i64 = 0;
+
+/// What a fold did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Folded {
+    /// Journal entries folded.
+    pub entries: usize,
+    /// Writes of rows that cannot be synced, one sentence each.
+    pub skipped: Vec<String>,
+}
+
+/// Folds all journals; does nothing while remote changes are being applied.
+///
+/// # Errors
+/// Another connection is writing, or the database failed.
+pub fn fold(conn: &Connection) -> Result<Folded> {
+    let mut folded = Folded::default();
+    if !system::exists(conn)? || is_applying(conn)? {
+        return Ok(folded);
+    }
+    let altered = system::schema_changed(conn)?;
+    if !altered && !any_pending(conn)? {
+        return Ok(folded);
+    }
+    in_savepoint(conn, || {
+        system::lock(conn)?;
+        // A write that changed none of the columns that a trigger knows may have changed these.
+        let added = if altered { init::register_new_columns(conn)? } else { Vec::new() };
+        let mut highest = system::highest(conn)?;
+        for table in Table::all(conn)? {
+            let new = added.iter().find(|(id, _)| *id == table.synced.id).map(|(_, ids)| ids.clone());
+            let mut fold = TableFold { conn, table: &table, new: new.unwrap_or_default(), highest };
+            while fold.batch(&mut folded)? {}
+            highest = fold.highest;
+        }
+        system::observe(conn, highest)?;
+        if altered {
+            init::refresh(conn)?;
+        }
+        Ok(())
+    })?;
+    Ok(folded)
+}
+
+/// Whether this transaction is applying remote changes.
+pub fn is_applying(conn: &Connection) -> Result<bool> {
+    let mut statement = conn.prepare_cached("SELECT EXISTS(SELECT 1 FROM main.cloudsync_guard)")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
+}
+
+fn any_pending(conn: &Connection) -> Result<bool> {
+    for table in system::tables(conn)? {
+        if is_pending(conn, &table)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_pending(conn: &Connection, table: &SyncedTable) -> Result<bool> {
+    let sql = format!("SELECT EXISTS(SELECT 1 FROM {})", quote::main(&journal_table(&table.name)));
+    Ok(conn.prepare_cached(&sql)?.query_row([], |row| row.get(0))?)
+}
+
+/// One journal entry, understood.
+enum Noted {
+    Write(LocalWrite),
+    Hint,
+}
+
+/// One row of a batch.
+struct Touched {
+    key: Key,
+    clock: Option<RowClock<SiteOrdinal>>,
+    unsent: Option<i64>,
+    changed: bool,
+}
+
+/// A batch: rows, and entries in the order written, each with the index of its row.
+#[derive(Default)]
+struct Batch {
+    rows: Vec<Touched>,
+    entries: Vec<(usize, Millis, Noted)>,
+    last: i64,
+}
+
+struct TableFold<'a> {
+    conn: &'a Connection,
+    table: &'a Table,
+    new: Vec<ColumnId>,
+    highest: Version,
+}
+
+impl TableFold<'_> {
+    /// Folds one batch; answers whether there may be more.
+    fn batch(&mut self, folded: &mut Folded) -> Result<bool> {
+        let mut batch = self.read(folded)?;
+        let count = batch.entries.len();
+        if batch.last == 0 {
+            return Ok(false);
+        }
+        let mut order: Vec<usize> = (0..batch.rows.len()).collect();
+        order.sort_unstable_by(|a, b| {
+            batch.rows.get(*a).map(|r| &r.key).cmp(&batch.rows.get(*b).map(|r| &r.key))
+        });
+        self.read_clocks(&mut batch, &order)?;
+        self.touch(&mut batch)?;
+        self.write_clocks(&batch, &order)?;
+        let sql = format!("DELETE FROM {} WHERE seq <= ?1", self.table.journal());
+        self.conn.prepare_cached(&sql)?.execute([batch.last])?;
+        folded.entries += count;
+        Ok(true)
+    }
+
+    fn read(&self, folded: &mut Folded) -> Result<Batch> {
+        let keys = self.table.info.key.len();
+        let groups = self.table.extra_masks();
+        let known = self.journal_masks()?;
+        let key_list: String = (0..keys).map(|at| format!(", k{at}")).collect();
+        let masks: String = (1..=groups.min(known)).map(|group| format!(", m{group}")).collect();
+        let sql = format!(
+            "SELECT seq, op, at{key_list}{masks} FROM {} ORDER BY seq LIMIT {FOLD_BATCH}",
+            self.table.journal()
+        );
+        let mut statement = self.conn.prepare_cached(&sql)?;
+        let mut rows = statement.query([])?;
+        let mut batch = Batch::default();
+        let mut known_keys: HashMap<Key, usize> = HashMap::new();
+        while let Some(row) = rows.next()? {
+            batch.last = row.get(0)?;
+            let key = match self.table.key_of(row, 3)? {
+                Ok(key) => key,
+                Err(reason) => {
+                    folded.skipped.push(format!("table {}: {reason}", self.table.synced.name));
+                    continue;
+                }
+            };
+            let Some(noted) = self.understand(row, 3 + keys, groups.min(known))? else { continue };
+            let at = Millis(u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0));
+            let index = match known_keys.get(&key) {
+                Some(index) => *index,
+                None => {
+                    let index = batch.rows.len();
+                    known_keys.insert(key.clone(), index);
+                    batch.rows.push(Touched { key, clock: None, unsent: None, changed: false });
+                    index
+                }
+            };
+            batch.entries.push((index, at, noted));
+        }
+        Ok(batch)
+    }
+
+    /// How many mask columns the journal has; fewer than needed if columns came since.
+    fn journal_masks(&self) -> Result<u16> {
+        let sql = "SELECT count(*) FROM pragma_table_xinfo(?1, 'main') WHERE name GLOB 'm[0-9]*'";
+        let journal = journal_table(&self.table.synced.name);
+        Ok(self.conn.prepare_cached(sql)?.query_row([journal], |row| row.get(0))?)
+    }
+
+    fn understand(&self, row: &Row<'_>, first_mask: usize, groups: u16) -> Result<Option<Noted>> {
+        let op: i64 = row.get(1)?;
+        let grow_only = self.table.synced.algorithm == Algorithm::Gos;
+        Ok(match op {
+            OP_INSERT => Some(Noted::Write(LocalWrite::Insert)),
+            OP_DELETE | OP_HINT if grow_only => None,
+            OP_DELETE => Some(Noted::Write(LocalWrite::Delete)),
+            OP_HINT => Some(Noted::Hint),
+            _ => {
+                let mut columns = Vec::new();
+                self.columns_of(op >> 2, 0, &mut columns);
+                for group in 1..=groups {
+                    let mask: Option<i64> = row.get(first_mask + usize::from(group) - 1)?;
+                    self.columns_of(mask.unwrap_or(0), group, &mut columns);
+                }
+                columns.extend_from_slice(&self.new);
+                (!columns.is_empty()).then_some(Noted::Write(LocalWrite::Update(columns)))
+            }
+        })
+    }
+
+    fn columns_of(&self, mask: i64, group: u16, columns: &mut Vec<ColumnId>) {
+        let set = (0..MASK_BITS).filter(|bit| mask >> bit & 1 == 1);
+        columns.extend(set.map(|bit| ColumnId(group * MASK_BITS + bit)));
+    }
+
+    fn read_clocks(&self, batch: &mut Batch, order: &[usize]) -> Result<()> {
+        let sql = format!("SELECT clock, unsent FROM {} WHERE key = ?1", self.table.clocks());
+        let mut statement = self.conn.prepare_cached(&sql)?;
+        for index in order {
+            let Some(row) = batch.rows.get_mut(*index) else { continue };
+            let found: Option<(Vec<u8>, Option<i64>)> =
+                statement.query_row([&row.key.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            if let Some((clock, unsent)) = found {
+                row.clock = Some(RowClock::from_bytes(&clock)?);
+                row.unsent = unsent;
+            }
+        }
+        Ok(())
+    }
+
+    fn touch(&mut self, batch: &mut Batch) -> Result<()> {
+        let sql = format!("SELECT 1 FROM {} WHERE {}", self.table.rows(), self.table.info.key_condition());
+        let mut exists = self.conn.prepare_cached(&sql)?;
+        for (index, at, noted) in &batch.entries {
+            let Some(row) = batch.rows.get_mut(*index) else { continue };
+            let write = match noted {
+                Noted::Write(write) => write,
+                Noted::Hint if self.row_exists(&mut exists, &row.key)? => continue,
+                Noted::Hint => &LocalWrite::Delete,
+            };
+            let after = capture::touch(row.clock.as_ref(), write, *at, self.highest);
+            if row.clock.as_ref() == Some(&after) {
+                continue;
+            }
+            let version = after.highest();
+            self.highest = self.highest.max(version);
+            let unsent = match write {
+                LocalWrite::Update(_) => i64::try_from(version.0).unwrap_or(i64::MAX),
+                LocalWrite::Insert | LocalWrite::Delete => UNSENT_WHOLE,
+            };
+            row.unsent = Some(row.unsent.map_or(unsent, |before| before.min(unsent)));
+            row.clock = Some(after);
+            row.changed = true;
+        }
+        Ok(())
+    }
+
+    fn row_exists(&self, statement: &mut Statement<'_>, key: &Key) -> Result<bool> {
+        let values = self.table.key_values(key)?;
+        Ok(statement.exists(params_from_iter(values.iter().map(Bound)))?)
+    }
+
+    fn write_clocks(&self, batch: &Batch, order: &[usize]) -> Result<()> {
+        let sql = format!(
+            "INSERT INTO {}(key, clock, unsent) VALUES(?1, ?2, ?3)
+             ON CONFLICT(key) DO UPDATE SET clock = excluded.clock, unsent = excluded.unsent",
+            self.table.clocks()
+        );
+        let mut statement = self.conn.prepare_cached(&sql)?;
+        for row in order.iter().filter_map(|index| batch.rows.get(*index)).filter(|row| row.changed) {
+            if let Some(clock) = &row.clock {
+                statement.execute(params![row.key.0, clock.to_bytes(), row.unsent])?;
+            }
+        }
+        Ok(())
+    }
+}

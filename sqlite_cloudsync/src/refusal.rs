@@ -1,0 +1,35 @@
+//! SQLite's errors as refusals of one row, with the nearest SQLSTATE.
+
+use cloudsync_shared::port::Refusal;
+use rusqlite::{Error, ErrorCode, ffi};
+
+/// The refusal that an error stands for; `None` if the database failed as a whole.
+pub fn of(error: &Error) -> Option<Refusal> {
+    let Error::SqliteFailure(code, message) = error else { return None };
+    let sqlstate = match (code.code, code.extended_code) {
+        (ErrorCode::ConstraintViolation, extended) => constraint_state(extended),
+        (ErrorCode::TypeMismatch, _) => "22P02",
+        (ErrorCode::TooBig, _) => "54000",
+        _ => return None,
+    };
+    let message = message.clone().unwrap_or_else(|| code.to_string());
+    Some(Refusal { sqlstate: sqlstate.to_owned(), message })
+}
+
+fn constraint_state(extended: i32) -> &'static str {
+    match extended {
+        ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID => {
+            "23505"
+        }
+        ffi::SQLITE_CONSTRAINT_NOTNULL => "23502",
+        ffi::SQLITE_CONSTRAINT_CHECK => "23514",
+        ffi::SQLITE_CONSTRAINT_FOREIGNKEY => "23503",
+        _ => "XX000",
+    }
+}
+
+/// Whether the primary key is taken: a row stands there of which the clocks know nothing.
+pub fn is_key_taken(error: &Error) -> bool {
+    let codes = [ffi::SQLITE_CONSTRAINT_PRIMARYKEY, ffi::SQLITE_CONSTRAINT_ROWID];
+    matches!(error, Error::SqliteFailure(code, _) if codes.contains(&code.extended_code))
+}

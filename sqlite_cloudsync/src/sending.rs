@@ -1,0 +1,182 @@
+//! Rows as the outbox sends them: values from the user's table, stamps from the stored clock.
+
+use std::collections::HashMap;
+
+use cloudsync_shared::capture::base_clock;
+use cloudsync_shared::change::{CellChange, RowChange};
+use cloudsync_shared::clock::RowClock;
+use cloudsync_shared::id::{CausalLength, SiteId, SiteOrdinal};
+use cloudsync_shared::key::Key;
+use cloudsync_shared::value::Value;
+use rusqlite::{Connection, Row, params_from_iter};
+
+use crate::error::{Error, Result};
+use crate::quote;
+use crate::system;
+use crate::table::Table;
+use crate::value::{self, Bound};
+
+/// About how many bytes a value takes on the wire.
+pub fn value_bytes(value: &Value) -> usize {
+    match value {
+        Value::Null => 0,
+        Value::Integer(_) | Value::Real(_) => 8,
+        Value::Text(text) => text.len(),
+        Value::Blob(bytes) => bytes.len(),
+    }
+}
+
+/// The causal length in a stored clock.
+///
+/// # Errors
+/// The bytes are not a stored clock.
+pub fn stored_length(clock: &[u8]) -> Result<CausalLength> {
+    Ok(RowClock::from_bytes(clock)?.length)
+}
+
+/// Whether the life of a row began after it was last sent.
+///
+/// # Errors
+/// The bytes are not a stored clock.
+pub fn born_since(clock: &[u8], unsent: Option<i64>) -> Result<bool> {
+    let clock = RowClock::from_bytes(clock)?;
+    let Some(unsent) = unsent else { return Ok(false) };
+    Ok(clock.length.is_alive() && clock.life.version.0 >= unsent.unsigned_abs())
+}
+
+/// Reads the rows of one table for sending.
+pub struct RowReader<'a> {
+    conn: &'a Connection,
+    table: &'a Table,
+    sites: HashMap<SiteOrdinal, SiteId>,
+    select: String,
+}
+
+impl<'a> RowReader<'a> {
+    /// Begins.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn new(conn: &'a Connection, table: &'a Table) -> Result<RowReader<'a>> {
+        let sites = system::sites(conn)?.into_iter().collect();
+        let select =
+            format!("SELECT {} FROM {} WHERE {}", columns(table, ""), table.rows(), table.info.key_condition());
+        Ok(RowReader { conn, table, sites, select })
+    }
+
+    /// What is to be told of a row: its life, and the cells written at `unsent` or later. `None` for a
+    /// row that is not there although its clock is alive: its removal was not captured.
+    ///
+    /// # Errors
+    /// A value cannot be synced, or the database failed.
+    pub fn change(&mut self, key: &Key, clock: &[u8], unsent: i64) -> Result<Option<RowChange>> {
+        let clock = self.with_sites(&RowClock::from_bytes(clock)?)?;
+        let mut change =
+            RowChange { row_id: None, key: key.clone(), length: clock.length, life: clock.life, cells: Vec::new() };
+        if !clock.length.is_alive() {
+            return Ok(Some(change));
+        }
+        let values = self.table.key_values(key)?;
+        let mut statement = self.conn.prepare_cached(&self.select)?;
+        let mut rows = statement.query(params_from_iter(values.iter().map(Bound)))?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        change.cells = cells(self.table, row, 0, &clock, unsent)?;
+        Ok(Some(change))
+    }
+
+    fn with_sites(&self, clock: &RowClock<SiteOrdinal>) -> Result<RowClock<SiteId>> {
+        clock.map_sites(|ordinal| {
+            let unknown = || Error::state(format!("a row clock names site {}, which is unknown", ordinal.0));
+            self.sites.get(&ordinal).copied().ok_or_else(unknown)
+        })
+    }
+}
+
+fn columns(table: &Table, prefix: &str) -> String {
+    let names = table.schema.columns.iter().map(|column| format!("{prefix}{}", quote::ident(&column.name)));
+    let names: Vec<String> = names.collect();
+    if names.is_empty() { "1".to_owned() } else { names.join(", ") }
+}
+
+/// The cells of a row whose columns stand from `first` on.
+fn cells(
+    table: &Table,
+    row: &Row<'_>,
+    first: usize,
+    clock: &RowClock<SiteId>,
+    unsent: i64,
+) -> Result<Vec<CellChange>> {
+    let mut cells = Vec::with_capacity(table.schema.columns.len());
+    for (index, column) in table.schema.columns.iter().enumerate() {
+        let stamp = clock.cell(column.id);
+        if stamp.version.0 < unsent.unsigned_abs() {
+            continue;
+        }
+        let value = value::from_sql(row.get_ref(first + index)?).map_err(|_| {
+            Error::state(format!(
+                "column {} of table {} holds text that is not UTF-8: store it as a BLOB",
+                column.name, table.schema.name
+            ))
+        })?;
+        cells.push(CellChange { column: index, stamp, value });
+    }
+    Ok(cells)
+}
+
+/// A walk, in key order, over rows that have no clock, because they stood in the table before it was
+/// synced.
+pub struct BaseScan {
+    changes: std::vec::IntoIter<RowChange>,
+}
+
+/// How many rows are read at a time.
+const BASE_ROWS: usize = 5_000;
+
+impl BaseScan {
+    /// Reads the next rows after a key.
+    ///
+    /// # Errors
+    /// A value cannot be synced, or the database failed.
+    pub fn new(conn: &Connection, table: &Table, after: Option<&[u8]>) -> Result<BaseScan> {
+        let site = system::site_id(conn)?.unwrap_or(SiteId::NIL);
+        let clock = base_clock().map_sites(|_| Ok::<_, Error>(site))?;
+        let keys: Vec<String> = table.info.key.iter().map(|column| quote::ident(&column.name)).collect();
+        let keys = keys.join(", ");
+        let bounds: Vec<Value> = match after {
+            Some(key) => table.key_values(&Key::from_bytes(key.to_vec())?)?,
+            None => Vec::new(),
+        };
+        let from = match bounds.len() {
+            0 => String::new(),
+            count => format!("WHERE ({keys}) > ({})", vec!["?"; count].join(", ")),
+        };
+        let sql =
+            format!("SELECT {keys}, {} FROM {} {from} ORDER BY {keys}", columns(table, ""), table.rows());
+        let mut has_clock = conn.prepare_cached(&format!("SELECT 1 FROM {} WHERE key = ?1", table.clocks()))?;
+        let mut statement = conn.prepare_cached(&sql)?;
+        let mut rows = statement.query(params_from_iter(bounds.iter().map(Bound)))?;
+        let mut changes = Vec::new();
+        while let Some(row) = rows.next()? {
+            let key = table.key_of(row, 0)?.map_err(|reason| {
+                Error::state(format!("a row of table {} cannot be synced: {reason}", table.schema.name))
+            })?;
+            if has_clock.exists([&key.0])? {
+                continue;
+            }
+            let cells = cells(table, row, table.info.key.len(), &clock, 0)?;
+            changes.push(RowChange { row_id: None, key, length: clock.length, life: clock.life, cells });
+            if changes.len() == BASE_ROWS {
+                break;
+            }
+        }
+        Ok(BaseScan { changes: changes.into_iter() })
+    }
+}
+
+impl Iterator for BaseScan {
+    type Item = RowChange;
+
+    fn next(&mut self) -> Option<RowChange> {
+        self.changes.next()
+    }
+}

@@ -1,0 +1,204 @@
+//! The core's [`Store`] on SQLite, inside one write transaction that the caller holds.
+
+use std::collections::HashMap;
+
+use cloudsync_shared::capture::base_clock;
+use cloudsync_shared::clock::RowClock;
+use cloudsync_shared::hlc::Version;
+use cloudsync_shared::id::{SiteId, SiteOrdinal};
+use cloudsync_shared::key::Key;
+use cloudsync_shared::merge::{PlannedRow, RowAction, TablePlan};
+use cloudsync_shared::port::{RowOutcome, Store};
+use cloudsync_shared::schema::TableSchema;
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+
+use crate::error::{Error, Result};
+use crate::row_write::{RowWriter, Written};
+use crate::savepoint::in_savepoint;
+use crate::system;
+use crate::table::Table;
+use crate::value::Bound;
+
+/// How many statements a connection keeps prepared while a batch is merged.
+const STATEMENT_CACHE: usize = 128;
+
+/// Where a batch came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// From the server, which has it.
+    Server,
+    /// From another device: the server may not have it, so it is passed on at the next sync.
+    Peer,
+}
+
+/// The synced tables of one connection.
+pub struct SqliteStore<'c> {
+    conn: &'c Connection,
+    origin: Origin,
+    tables: HashMap<String, Option<Table>>,
+    sites: HashMap<SiteOrdinal, SiteId>,
+    ordinals: HashMap<SiteId, SiteOrdinal>,
+}
+
+impl<'c> SqliteStore<'c> {
+    /// Opens the store. The caller holds the write lock and has folded the journals.
+    ///
+    /// # Errors
+    /// The database has no synced table.
+    pub fn open(conn: &'c Connection, origin: Origin) -> Result<SqliteStore<'c>> {
+        if !system::exists(conn)? {
+            return Err(Error::state("no table of this database is synced: call cloudsync_init first"));
+        }
+        conn.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+        let mut store = SqliteStore {
+            conn,
+            origin,
+            tables: HashMap::new(),
+            sites: HashMap::new(),
+            ordinals: HashMap::new(),
+        };
+        for (ordinal, site) in system::sites(conn)? {
+            store.sites.insert(ordinal, site);
+            store.ordinals.insert(site, ordinal);
+        }
+        Ok(store)
+    }
+
+    /// The table as loaded, by the name under which it is synced.
+    fn table(&mut self, name: &str) -> Result<Option<&Table>> {
+        if !self.tables.contains_key(name) {
+            let table = match system::table(self.conn, name)? {
+                Some(synced) => Table::load(self.conn, synced)?,
+                None => None,
+            };
+            self.tables.insert(name.to_owned(), table);
+        }
+        Ok(self.tables.get(name).and_then(Option::as_ref))
+    }
+
+    fn require(&mut self, name: &str) -> Result<Table> {
+        self.table(name)?.cloned().ok_or_else(|| Error::not_synced(name))
+    }
+
+    fn site(&self, ordinal: SiteOrdinal) -> Result<SiteId> {
+        let unknown =
+            || Error::state(format!("a row clock names site {}, which cloudsync_site_id lacks", ordinal.0));
+        self.sites.get(&ordinal).copied().ok_or_else(unknown)
+    }
+
+    fn ordinal(&mut self, site: SiteId) -> Result<SiteOrdinal> {
+        if let Some(ordinal) = self.ordinals.get(&site) {
+            return Ok(*ordinal);
+        }
+        let ordinal = system::add_site(self.conn, site)?;
+        self.sites.insert(ordinal, site);
+        self.ordinals.insert(site, ordinal);
+        Ok(ordinal)
+    }
+
+    fn apply_rows(&mut self, plan: &TablePlan<'_>, table: &Table) -> Result<Vec<RowOutcome>> {
+        let writer = RowWriter::new(self.conn, table, plan);
+        let mut outcomes = Vec::with_capacity(plan.rows.len());
+        let mut kept: Vec<&PlannedRow> = Vec::with_capacity(plan.rows.len());
+        for row in &plan.rows {
+            match writer.write(row)? {
+                Written::Done => {
+                    outcomes.push(self.outcome(plan, row));
+                    kept.push(row);
+                }
+                Written::Refused(refusal) => outcomes.push(RowOutcome::Refused(refusal)),
+            }
+        }
+        self.write_clocks(plan, table, kept)?;
+        Ok(outcomes)
+    }
+
+    fn outcome(&self, plan: &TablePlan<'_>, row: &PlannedRow) -> RowOutcome {
+        match row.after.length.is_alive() {
+            true => RowOutcome::Kept(plan.changes.rows.get(row.index).and_then(|change| change.row_id)),
+            false => RowOutcome::Dead,
+        }
+    }
+
+    /// Stores clocks in key order, so that neighbours are written together.
+    fn write_clocks(&mut self, plan: &TablePlan<'_>, table: &Table, kept: Vec<&PlannedRow>) -> Result<()> {
+        let mut clocks = Vec::with_capacity(kept.len());
+        for row in kept {
+            let Some(change) = plan.changes.rows.get(row.index) else { continue };
+            if row.action == RowAction::Nothing && change.row_id.is_none() {
+                continue;
+            }
+            let unsent = match self.origin {
+                Origin::Peer if row.action != RowAction::Nothing => Some(lowest(change)),
+                _ => None,
+            };
+            clocks.push((change, row.after.map_sites(|site| self.ordinal(site))?, unsent));
+        }
+        clocks.sort_unstable_by(|(a, _, _), (b, _, _)| a.key.cmp(&b.key));
+        let sql = format!(
+            "INSERT INTO {}(key, clock, row_id, unsent) VALUES(?1, ?2, ?3, ?4)
+             ON CONFLICT(key) DO UPDATE SET clock = excluded.clock,
+               row_id = coalesce(excluded.row_id, row_id),
+               unsent = coalesce(min(unsent, excluded.unsent), unsent, excluded.unsent)",
+            table.clocks()
+        );
+        let mut statement = self.conn.prepare_cached(&sql)?;
+        for (change, clock, unsent) in clocks {
+            let row_id = change.row_id.and_then(|id| i64::try_from(id.0).ok());
+            statement.execute(params![change.key.0, clock.to_bytes(), row_id, unsent])?;
+        }
+        Ok(())
+    }
+}
+
+/// The lowest version told of a row, as `unsent` stores it.
+fn lowest(change: &cloudsync_shared::change::RowChange) -> i64 {
+    let versions = change.cells.iter().map(|cell| cell.stamp.version);
+    let lowest = versions.fold(change.life.version, Version::min);
+    i64::try_from(lowest.0).unwrap_or(i64::MAX)
+}
+
+impl Store for SqliteStore<'_> {
+    type Error = Error;
+
+    fn schema(&mut self, table: &str) -> Result<Option<TableSchema>> {
+        Ok(self.table(table)?.map(|table| table.schema.clone()))
+    }
+
+    fn clocks(&mut self, schema: &TableSchema, keys: &[&Key]) -> Result<Vec<Option<RowClock<SiteId>>>> {
+        let table = self.require(&schema.name)?;
+        let mut read =
+            self.conn.prepare_cached(&format!("SELECT clock FROM {} WHERE key = ?1", table.clocks()))?;
+        let exists = format!("SELECT 1 FROM {} WHERE {}", table.rows(), table.info.key_condition());
+        let mut exists = self.conn.prepare_cached(&exists)?;
+        let mut clocks = Vec::with_capacity(keys.len());
+        for key in keys {
+            let stored: Option<Vec<u8>> = read.query_row([&key.0], |row| row.get(0)).optional()?;
+            let clock = match stored {
+                Some(bytes) => Some(RowClock::from_bytes(&bytes)?),
+                None if table.synced.base => {
+                    let values = table.key_values(key)?;
+                    exists.exists(params_from_iter(values.iter().map(Bound)))?.then(base_clock)
+                }
+                None => None,
+            };
+            clocks.push(clock.map(|clock| clock.map_sites(|site| self.site(site))).transpose()?);
+        }
+        Ok(clocks)
+    }
+
+    fn apply(&mut self, plan: &TablePlan<'_>) -> Result<Vec<RowOutcome>> {
+        let table = self.require(&plan.schema.name)?;
+        let conn = self.conn;
+        in_savepoint(conn, || {
+            conn.execute("INSERT INTO main.cloudsync_guard(applying) VALUES(1) ON CONFLICT DO NOTHING", [])?;
+            let outcomes = self.apply_rows(plan, &table)?;
+            conn.execute("DELETE FROM main.cloudsync_guard", [])?;
+            Ok(outcomes)
+        })
+    }
+
+    fn observe(&mut self, highest: Version) -> Result<()> {
+        system::observe(self.conn, highest)
+    }
+}

@@ -1,0 +1,295 @@
+//! The extension's own tables: settings, sites, synced tables and their columns.
+
+use cloudsync_shared::hlc::Version;
+use cloudsync_shared::id::{ColumnId, SiteId, SiteOrdinal};
+use cloudsync_shared::schema::Algorithm;
+use rusqlite::types::Value as SqlValue;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::error::{Error, Result};
+
+/// What every database with synced tables has.
+const SYSTEM_TABLES: &str = "
+CREATE TABLE IF NOT EXISTS main.cloudsync_settings(
+  key TEXT PRIMARY KEY NOT NULL COLLATE NOCASE, value) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS main.cloudsync_site_id(id INTEGER PRIMARY KEY, site_id BLOB UNIQUE NOT NULL);
+CREATE TABLE IF NOT EXISTS main.cloudsync_tables(
+  id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, algorithm TEXT NOT NULL,
+  enabled INTEGER NOT NULL DEFAULT 1, base INTEGER NOT NULL DEFAULT 0,
+  base_sent BLOB, base_done INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS main.cloudsync_columns(
+  table_id INTEGER NOT NULL, name TEXT NOT NULL, id INTEGER NOT NULL,
+  PRIMARY KEY(table_id, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS main.cloudsync_table_settings(
+  tbl_name TEXT NOT NULL COLLATE NOCASE, col_name TEXT NOT NULL COLLATE NOCASE,
+  key TEXT NOT NULL COLLATE NOCASE, value, PRIMARY KEY(tbl_name, col_name, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS main.cloudsync_guard(applying INTEGER PRIMARY KEY);
+";
+
+/// The tables of [`SYSTEM_TABLES`], for their removal.
+const SYSTEM_TABLE_NAMES: [&str; 6] = [
+    "cloudsync_settings",
+    "cloudsync_site_id",
+    "cloudsync_tables",
+    "cloudsync_columns",
+    "cloudsync_table_settings",
+    "cloudsync_guard",
+];
+
+/// Setting: the release that created the tables.
+const VERSION: &str = "version";
+/// Setting: the highest version seen anywhere.
+const HIGHEST: &str = "highest";
+/// Setting: SQLite's schema version when the triggers were last compared with the tables.
+const SCHEMA_SEEN: &str = "schema_seen";
+
+/// A row of `cloudsync_tables`.
+#[derive(Clone, Debug)]
+pub struct SyncedTable {
+    /// Its number.
+    pub id: i64,
+    /// Its name, as in SQLite's catalog.
+    pub name: String,
+    /// How its rows merge.
+    pub algorithm: Algorithm,
+    /// Whether local writes are captured.
+    pub enabled: bool,
+    /// Whether it may hold rows without a clock, which stood there before.
+    pub base: bool,
+}
+
+/// Whether the system tables exist.
+///
+/// # Errors
+/// The catalog cannot be read.
+pub fn exists(conn: &Connection) -> Result<bool> {
+    let sql =
+        "SELECT EXISTS(SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'cloudsync_tables')";
+    Ok(conn.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}
+
+/// Creates the system tables and the site id where they are missing.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn create(conn: &Connection) -> Result<()> {
+    if exists(conn)? {
+        return Ok(());
+    }
+    conn.execute_batch(SYSTEM_TABLES)?;
+    set_setting(conn, VERSION, &SqlValue::Text(crate::VERSION.to_owned()))?;
+    set_setting(conn, HIGHEST, &SqlValue::Integer(0))?;
+    let site = uuid::Uuid::now_v7().into_bytes();
+    conn.execute(
+        "INSERT INTO main.cloudsync_site_id(id, site_id) VALUES(0, ?1) ON CONFLICT DO NOTHING",
+        params![site],
+    )?;
+    Ok(())
+}
+
+/// Removes the system tables, with the site id.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn drop(conn: &Connection) -> Result<()> {
+    for table in SYSTEM_TABLE_NAMES {
+        conn.execute_batch(&format!("DROP TABLE IF EXISTS main.{table}"))?;
+    }
+    Ok(())
+}
+
+/// Reads a setting.
+///
+/// # Errors
+/// The database cannot be read.
+pub fn setting(conn: &Connection, key: &str) -> Result<Option<SqlValue>> {
+    let mut statement = conn.prepare_cached("SELECT value FROM main.cloudsync_settings WHERE key = ?1")?;
+    Ok(statement.query_row([key], |row| row.get(0)).optional()?)
+}
+
+/// Writes a setting; NULL removes it.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn set_setting(conn: &Connection, key: &str, value: &SqlValue) -> Result<()> {
+    if *value == SqlValue::Null {
+        conn.execute("DELETE FROM main.cloudsync_settings WHERE key = ?1", [key])?;
+        return Ok(());
+    }
+    let sql = "INSERT INTO main.cloudsync_settings(key, value) VALUES(?1, ?2)
+               ON CONFLICT(key) DO UPDATE SET value = excluded.value";
+    conn.prepare_cached(sql)?.execute(params![key, value])?;
+    Ok(())
+}
+
+/// The highest version seen anywhere.
+///
+/// # Errors
+/// The database cannot be read.
+pub fn highest(conn: &Connection) -> Result<Version> {
+    Ok(match setting(conn, HIGHEST)? {
+        Some(SqlValue::Integer(number)) => Version(u64::try_from(number).unwrap_or(0)),
+        _ => Version::NEVER,
+    })
+}
+
+/// Remembers the highest version seen; a lower one than before changes nothing.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn observe(conn: &Connection, version: Version) -> Result<()> {
+    let number = i64::try_from(version.0).unwrap_or(i64::MAX);
+    let sql = "INSERT INTO main.cloudsync_settings(key, value) VALUES(?1, ?2)
+               ON CONFLICT(key) DO UPDATE SET value = max(value, excluded.value)";
+    conn.prepare_cached(sql)?.execute(params![HIGHEST, number])?;
+    Ok(())
+}
+
+/// Takes the write lock, so that what is read from here on cannot be changed by another connection.
+/// To be called first in a savepoint.
+///
+/// # Errors
+/// Another connection holds the lock.
+pub fn lock(conn: &Connection) -> Result<()> {
+    conn.prepare_cached("UPDATE main.cloudsync_settings SET value = value WHERE key = ?1")?
+        .execute([HIGHEST])?;
+    Ok(())
+}
+
+/// SQLite's counter of schema changes.
+///
+/// # Errors
+/// The database cannot be read.
+pub fn schema_version(conn: &Connection) -> Result<i64> {
+    Ok(conn.prepare_cached("PRAGMA main.schema_version")?.query_row([], |row| row.get(0))?)
+}
+
+/// Whether the schema changed since [`remember_schema`].
+///
+/// # Errors
+/// The database cannot be read.
+pub fn schema_changed(conn: &Connection) -> Result<bool> {
+    Ok(setting(conn, SCHEMA_SEEN)? != Some(SqlValue::Integer(schema_version(conn)?)))
+}
+
+/// Notes that the triggers fit the schema as it is now.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn remember_schema(conn: &Connection) -> Result<()> {
+    let seen = SqlValue::Integer(schema_version(conn)?);
+    if setting(conn, SCHEMA_SEEN)?.as_ref() != Some(&seen) {
+        set_setting(conn, SCHEMA_SEEN, &seen)?;
+    }
+    Ok(())
+}
+
+/// The site id of this database; `None` before the first `cloudsync_init`.
+///
+/// # Errors
+/// The database cannot be read.
+pub fn site_id(conn: &Connection) -> Result<Option<SiteId>> {
+    if !exists(conn)? {
+        return Ok(None);
+    }
+    let mut statement = conn.prepare_cached("SELECT site_id FROM main.cloudsync_site_id WHERE id = 0")?;
+    let bytes: Option<Vec<u8>> = statement.query_row([], |row| row.get(0)).optional()?;
+    Ok(bytes.and_then(|bytes| SiteId::from_slice(&bytes)))
+}
+
+/// All sites met, by ordinal.
+///
+/// # Errors
+/// The database cannot be read.
+pub fn sites(conn: &Connection) -> Result<Vec<(SiteOrdinal, SiteId)>> {
+    let mut statement = conn.prepare_cached("SELECT id, site_id FROM main.cloudsync_site_id ORDER BY id")?;
+    let rows = statement.query_map([], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+    let mut sites = Vec::new();
+    for row in rows {
+        let (ordinal, bytes) = row?;
+        let Some(site) = SiteId::from_slice(&bytes) else {
+            return Err(Error::state("table cloudsync_site_id holds an id that is not 16 bytes long"));
+        };
+        sites.push((SiteOrdinal(ordinal), site));
+    }
+    Ok(sites)
+}
+
+/// Gives a site met for the first time its ordinal.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn add_site(conn: &Connection, site: SiteId) -> Result<SiteOrdinal> {
+    let sql = "INSERT INTO main.cloudsync_site_id(id, site_id)
+               SELECT max(id) + 1, ?1 FROM main.cloudsync_site_id RETURNING id";
+    Ok(SiteOrdinal(conn.prepare_cached(sql)?.query_row(params![site.0], |row| row.get(0))?))
+}
+
+/// All synced tables, in the order of their init.
+///
+/// # Errors
+/// The database cannot be read.
+pub fn tables(conn: &Connection) -> Result<Vec<SyncedTable>> {
+    if !exists(conn)? {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT id, name, algorithm, enabled, base FROM main.cloudsync_tables ORDER BY id";
+    let mut statement = conn.prepare_cached(sql)?;
+    let rows = statement.query_map([], synced_table)?;
+    let mut tables = Vec::new();
+    for row in rows {
+        let (mut table, algorithm) = row?;
+        table.algorithm = Algorithm::from_name(&algorithm)?;
+        tables.push(table);
+    }
+    Ok(tables)
+}
+
+fn synced_table(row: &Row<'_>) -> rusqlite::Result<(SyncedTable, String)> {
+    let table = SyncedTable {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        algorithm: Algorithm::default(),
+        enabled: row.get(3)?,
+        base: row.get(4)?,
+    };
+    Ok((table, row.get(2)?))
+}
+
+/// The synced table of that name, by SQLite's rule for names: case does not count.
+///
+/// # Errors
+/// The database cannot be read.
+pub fn table(conn: &Connection, name: &str) -> Result<Option<SyncedTable>> {
+    Ok(tables(conn)?.into_iter().find(|table| table.name.eq_ignore_ascii_case(name)))
+}
+
+/// As [`table`], but a table that is not synced is an error.
+///
+/// # Errors
+/// The table is not synced.
+pub fn require_table(conn: &Connection, name: &str) -> Result<SyncedTable> {
+    table(conn, name)?.ok_or_else(|| Error::not_synced(name))
+}
+
+/// The ids of a table's columns, of dropped ones too.
+///
+/// # Errors
+/// The database cannot be read.
+pub fn column_ids(conn: &Connection, table_id: i64) -> Result<Vec<(String, ColumnId)>> {
+    let mut statement =
+        conn.prepare_cached("SELECT name, id FROM main.cloudsync_columns WHERE table_id = ?1 ORDER BY id")?;
+    let rows = statement.query_map([table_id], |row| Ok((row.get(0)?, ColumnId(row.get(1)?))))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Gives a column the next id of its table.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn add_column(conn: &Connection, table_id: i64, name: &str) -> Result<ColumnId> {
+    let sql = "INSERT INTO main.cloudsync_columns(table_id, name, id)
+               SELECT ?1, ?2, coalesce(max(id) + 1, 0) FROM main.cloudsync_columns WHERE table_id = ?1
+               RETURNING id";
+    Ok(ColumnId(conn.query_row(sql, params![table_id, name], |row| row.get(0))?))
+}

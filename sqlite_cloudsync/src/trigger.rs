@@ -1,0 +1,264 @@
+//! The triggers that note local writes in a table's journal: SQL alone, so that a connection
+//! without the extension can write too.
+//!
+//! None of the statements can meet a conflict, so an `OR …` clause of the user's statement, which
+//! overrides the one of a trigger's, has nothing to act on.
+
+use cloudsync_shared::schema::Algorithm;
+use rusqlite::Connection;
+
+use crate::catalog::{Affinity, ColumnInfo, UniqueIndex};
+use crate::error::Result;
+use crate::quote;
+use crate::table::{MASK_BITS, Table, journal_table};
+
+/// Journal: the row was inserted, or replaced as a whole.
+pub const OP_INSERT: i64 = 0;
+/// Journal: the row was deleted.
+pub const OP_DELETE: i64 = 1;
+/// Journal: REPLACE may have removed the row, which no trigger would tell: look.
+pub const OP_HINT: i64 = 2;
+/// Journal: columns were set; the mask stands above these two bits.
+pub const OP_UPDATE: i64 = 3;
+
+/// The present in milliseconds since 1970.
+const NOW: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
+/// True unless remote changes are being applied.
+const NOT_APPLYING: &str = "NOT EXISTS (SELECT 1 FROM cloudsync_guard)";
+/// Every trigger of ours is called so, the table's name at the end.
+const PREFIX: &str = "cloudsync_";
+
+/// A trigger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trigger {
+    /// Its name.
+    pub name: String,
+    /// The statement that creates it.
+    pub sql: String,
+}
+
+/// The triggers that a table should have now.
+pub fn triggers(table: &Table) -> Vec<Trigger> {
+    let mut all = Vec::new();
+    if !table.synced.enabled {
+        return all;
+    }
+    all.push(after(table, "insert", "", &[note(table, OP_INSERT, "NEW")]));
+    if table.synced.algorithm == Algorithm::Gos {
+        all.push(refusal(table, "UPDATE"));
+        all.push(refusal(table, "DELETE"));
+    } else {
+        all.push(after(table, "delete", "", &[note(table, OP_DELETE, "OLD")]));
+        all.push(after(table, "update", &same_key(table, "NEW", "OLD"), &[note_update(table)]));
+        let moved = [note(table, OP_DELETE, "OLD"), note(table, OP_INSERT, "NEW")];
+        all.push(
+            after(table, "update", &format!("NOT ({})", same_key(table, "NEW", "OLD")), &moved)
+                .renamed("rekey"),
+        );
+    }
+    for (number, index) in table.info.unique.iter().enumerate() {
+        all.extend(eviction_hints(table, number, index));
+    }
+    all.extend(null_key_refusals(table));
+    all
+}
+
+/// Makes the table's triggers what [`triggers`] says.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn rebuild(conn: &Connection, table: &Table) -> Result<()> {
+    let wanted = triggers(table);
+    let present = present(conn, &table.info.name)?;
+    for old in present.iter().filter(|old| !wanted.contains(old)) {
+        conn.execute_batch(&format!("DROP TRIGGER IF EXISTS {}", quote::main(&old.name)))?;
+    }
+    for new in wanted.iter().filter(|new| !present.contains(new)) {
+        // A temporary table of the same name must not get the trigger.
+        conn.execute_batch(&new.sql.replacen("CREATE TRIGGER ", "CREATE TRIGGER main.", 1))?;
+    }
+    Ok(())
+}
+
+/// Removes all triggers of ours from a table.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn drop_all(conn: &Connection, table: &str) -> Result<()> {
+    for trigger in present(conn, table)? {
+        conn.execute_batch(&format!("DROP TRIGGER IF EXISTS {}", quote::main(&trigger.name)))?;
+    }
+    Ok(())
+}
+
+fn present(conn: &Connection, table: &str) -> Result<Vec<Trigger>> {
+    let sql = "SELECT name, sql FROM main.sqlite_schema
+               WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE AND name LIKE 'cloudsync\\_%' ESCAPE '\\'";
+    let mut statement = conn.prepare_cached(sql)?;
+    let rows = statement.query_map([table], |row| Ok(Trigger { name: row.get(0)?, sql: row.get(1)? }))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+impl Trigger {
+    fn new(table: &Table, what: &str, event: &str, when: &str, body: &str) -> Trigger {
+        let name = format!("{PREFIX}{what}_{}", table.info.name);
+        // Just as SQLite stores it, since `rebuild` compares the two.
+        let sql = format!(
+            "CREATE TRIGGER {} {event} ON {} WHEN {when} BEGIN {body} END",
+            quote::ident(&name),
+            quote::ident(&table.info.name)
+        );
+        Trigger { name, sql }
+    }
+
+    fn renamed(self, what: &str) -> Trigger {
+        let name = self.name.replacen("after_update", what, 1);
+        let sql = self.sql.replacen("cloudsync_after_update", &format!("{PREFIX}{what}"), 1);
+        Trigger { name, sql }
+    }
+}
+
+fn after(table: &Table, event: &str, condition: &str, body: &[String]) -> Trigger {
+    let when = match condition {
+        "" => NOT_APPLYING.to_owned(),
+        condition => format!("{condition} AND {NOT_APPLYING}"),
+    };
+    let what = format!("after_{event}");
+    Trigger::new(table, &what, &format!("AFTER {}", event.to_uppercase()), &when, &body.concat())
+}
+
+/// `INSERT INTO journal(op, at, k0, …) …;`
+fn journal_insert(table: &Table, masks: &str, source: &str) -> String {
+    let journal = quote::ident(&journal_table(&table.synced.name));
+    let keys: Vec<String> = (0..table.info.key.len()).map(|at| format!("k{at}")).collect();
+    format!("INSERT INTO {journal}(op, at, {}{masks}) {source};", keys.join(", "))
+}
+
+fn key_list(table: &Table, row: &str) -> String {
+    let names = table.info.key.iter().map(|column| format!("{row}.{}", quote::ident(&column.name)));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn same_key(table: &Table, left: &str, right: &str) -> String {
+    let terms = table.info.key.iter().map(|column| {
+        let name = quote::ident(&column.name);
+        format!("{left}.{name} IS {right}.{name}")
+    });
+    terms.collect::<Vec<_>>().join(" AND ")
+}
+
+fn note(table: &Table, op: i64, row: &str) -> String {
+    journal_insert(table, "", &format!("VALUES({op}, {NOW}, {})", key_list(table, row)))
+}
+
+fn note_update(table: &Table) -> String {
+    let groups = usize::from(table.extra_masks()) + 1;
+    let mut masks: Vec<Vec<String>> = vec![Vec::new(); groups];
+    for column in &table.schema.columns {
+        let Some(info) = table.info.stored_columns().find(|info| info.name == column.name) else { continue };
+        let bit = 1i64 << (column.id.0 % MASK_BITS);
+        if let Some(group) = masks.get_mut(usize::from(column.id.0 / MASK_BITS)) {
+            group.push(format!("{bit}*({})", changed(info)));
+        }
+    }
+    let sums: Vec<String> = masks
+        .into_iter()
+        .map(|terms| if terms.is_empty() { "0".to_owned() } else { terms.join(" + ") })
+        .collect();
+    let (first, rest) =
+        sums.split_first().map_or(("0", [].as_slice()), |(first, rest)| (first.as_str(), rest));
+    let names: String = (1..groups).map(|group| format!(", m{group}")).collect();
+    let values: String = rest.iter().map(|sum| format!(", {sum}")).collect();
+    let source = format!("VALUES({OP_UPDATE} + 4*({first}), {NOW}, {}{values})", key_list(table, "NEW"));
+    journal_insert(table, &names, &source)
+}
+
+/// Whether a column's stored value changed, to the bit as far as SQL can tell.
+fn changed(column: &ColumnInfo) -> String {
+    let name = quote::ident(&column.name);
+    // The column's own collation may find 'A' and 'a' equal.
+    let differs = format!("NEW.{name} IS NOT OLD.{name} COLLATE BINARY");
+    match column.affinity {
+        Affinity::Text | Affinity::Numeric => differs,
+        // 1 and 1.0 are equal but not the same; the sign of zero cannot be seen, so it counts as changed.
+        Affinity::None => format!(
+            "{differs} OR typeof(NEW.{name}) <> typeof(OLD.{name}) \
+             OR (typeof(NEW.{name}) = 'real' AND NEW.{name} = 0.0)"
+        ),
+    }
+}
+
+/// Rows that a REPLACE would remove because of a unique index: without `recursive_triggers` no
+/// DELETE trigger fires for them.
+fn eviction_hints(table: &Table, number: usize, index: &UniqueIndex) -> Vec<Trigger> {
+    let columns: Vec<&(String, String)> = index.columns.iter().flatten().collect();
+    let mut terms: Vec<String> = columns
+        .iter()
+        .map(|(name, collation)| {
+            let name = quote::ident(name);
+            format!("o.{name} = NEW.{name} COLLATE {}", quote::ident(collation))
+        })
+        .collect();
+    if let Some(condition) = &index.condition {
+        terms.push(format!("({condition})"));
+    }
+    let equal = terms.join(" AND ");
+    let body = |other: &str| {
+        let table_name = quote::ident(&table.info.name);
+        let keys = key_list(table, "o");
+        journal_insert(
+            table,
+            "",
+            &format!("SELECT {OP_HINT}, {NOW}, {keys} FROM {table_name} AS o WHERE {equal} AND {other}"),
+        )
+    };
+    // A key that SQLite has still to number reads -1 here.
+    let other_than_new = match table.info.has_integer_key() {
+        true => {
+            let key = key_list(table, "NEW");
+            format!("(NOT ({}) OR {key} = -1)", same_key(table, "o", "NEW"))
+        }
+        false => format!("NOT ({})", same_key(table, "o", "NEW")),
+    };
+    let update_of = match index.condition {
+        Some(_) => "BEFORE UPDATE".to_owned(),
+        None => format!("BEFORE UPDATE OF {}", quote::list(columns.iter().map(|(name, _)| name.as_str()))),
+    };
+    let other_than_old = format!("NOT ({})", same_key(table, "o", "OLD"));
+    let insert = format!("before_insert_{number}");
+    let update = format!("before_update_{number}");
+    vec![
+        Trigger::new(table, &insert, "BEFORE INSERT", NOT_APPLYING, &body(&other_than_new)),
+        Trigger::new(table, &update, &update_of, NOT_APPLYING, &body(&other_than_old)),
+    ]
+}
+
+fn refusal(table: &Table, event: &str) -> Trigger {
+    let message = format!("Error: {event} operation is not allowed on table {}.", table.info.name);
+    let body = format!("SELECT RAISE(ABORT, {});", quote::text(&message));
+    let what = format!("refuse_{}", event.to_lowercase());
+    Trigger::new(table, &what, &format!("BEFORE {event}"), NOT_APPLYING, &body)
+}
+
+/// SQLite takes NULL for a key column that is not declared NOT NULL, and as often as it comes.
+fn null_key_refusals(table: &Table) -> Vec<Trigger> {
+    if table.info.without_rowid || table.info.has_integer_key() {
+        return Vec::new();
+    }
+    let nullable = table.info.key.iter().filter(|column| !column.not_null);
+    let terms: Vec<String> =
+        nullable.map(|column| format!("NEW.{} IS NULL", quote::ident(&column.name))).collect();
+    if terms.is_empty() {
+        return Vec::new();
+    }
+    let refuse = |event: &str, operation: &str| {
+        let message = format!(
+            "{operation} aborted because primary key in table {} contains NULL values.",
+            table.info.name
+        );
+        let body = format!("SELECT RAISE(ABORT, {});", quote::text(&message));
+        let what = format!("null_key_{}", event.to_lowercase());
+        Trigger::new(table, &what, &format!("BEFORE {event}"), &terms.join(" OR "), &body)
+    };
+    vec![refuse("INSERT", "Insert"), refuse("UPDATE", "Update")]
+}
