@@ -160,6 +160,7 @@ pub struct MemStore {
     next_row_id: Option<u64>,
     fault: Fault,
     calls_left: Option<u32>,
+    applied: u64,
     waiting: Vec<WriteCall>,
     raced: Vec<(WriteCall, Option<Written>)>,
 }
@@ -174,6 +175,7 @@ impl MemStore {
             next_row_id: None,
             fault: Fault::None,
             calls_left: None,
+            applied: 0,
             waiting: Vec::new(),
             raced: Vec::new(),
         }
@@ -198,6 +200,11 @@ impl MemStore {
     /// The highest version seen.
     pub fn highest(&self) -> Version {
         self.highest
+    }
+
+    /// How many rows or clocks merges have written so far: what is known already is not written again.
+    pub fn applied(&self) -> u64 {
+        self.applied
     }
 
     /// Adds a synced table; `base` holds rows that stood in it before.
@@ -419,6 +426,7 @@ impl MemStore {
         }
         if decision.action != RowAction::Nothing {
             table.clocks.insert(change.key.clone(), stored);
+            self.applied += 1;
         }
         let row_id = name_row(table, &mut self.next_row_id, change);
         Ok(if decision.clock.length.is_alive() { RowOutcome::Kept(row_id) } else { RowOutcome::Dead })

@@ -51,11 +51,15 @@ fn finish(scenario: &Scenario, world: &mut World<'_>) -> Result<Dump, String> {
     become_quiet(scenario, world)?;
     let expected = oracle::expected(&scenario.tables, &world.log);
     all_hold(world, &expected, "after quiet")?;
-    // What was late on its way was said before: it tells nothing new.
+    // What was late on its way was said before: it tells nothing new, and nothing is written.
+    let applied = world.applied();
     for (to, packet) in std::mem::take(&mut world.on_the_way) {
         world.merge(to, &packet)?;
     }
     all_hold(world, &expected, "after late messages")?;
+    if world.applied() != applied {
+        return Err(format!("late messages wrote {} known rows again", world.applied() - applied));
+    }
     Ok(expected)
 }
 

@@ -162,6 +162,11 @@ impl<'a> World<'a> {
         self.replicas.iter().map(|replica| replica.store.dump()).collect()
     }
 
+    /// How many rows merges have written on all replicas.
+    pub fn applied(&self) -> u64 {
+        self.replicas.iter().map(|replica| replica.store.applied()).sum()
+    }
+
     /// What `Crash` asked for does not happen any more.
     pub fn calm(&mut self) {
         self.replicas.iter_mut().for_each(|replica| replica.crash = None);

@@ -77,7 +77,7 @@ fn a_seed_gives_the_same_run_each_time() {
 
 /// How many of the first seeds notice a store with this fault.
 fn noticed(fault: Fault) -> usize {
-    let options = Options { fault, ..OPTIONS };
+    let options = Options { fault, wire: false };
     let noticed = (0..200).filter(|seed| run(&generate(*seed), options).is_err()).count();
     println!("{fault:?}: noticed by {noticed} of 200 seeds");
     noticed
