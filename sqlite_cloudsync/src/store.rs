@@ -14,7 +14,6 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use crate::error::{Error, Result};
 use crate::row_write::{RowWriter, Written};
-use crate::savepoint::in_savepoint;
 use crate::system;
 use crate::table::Table;
 use crate::value::Bound;
@@ -41,7 +40,9 @@ pub struct SqliteStore<'c> {
 }
 
 impl<'c> SqliteStore<'c> {
-    /// Opens the store. The caller holds the write lock and has folded the journals.
+    /// Opens the store. The caller holds a savepoint and in it the write lock, has folded the
+    /// journals, and rolls back to the savepoint if the store answers an error. The store opens none
+    /// of its own: inside a nested savepoint SQLite copies the pages of each statement to a file.
     ///
     /// # Errors
     /// The database has no synced table.
@@ -97,7 +98,7 @@ impl<'c> SqliteStore<'c> {
     }
 
     fn apply_rows(&mut self, plan: &TablePlan<'_>, table: &Table) -> Result<Vec<RowOutcome>> {
-        let writer = RowWriter::new(self.conn, table, plan);
+        let writer = RowWriter::new(self.conn, table, plan)?;
         let mut outcomes = Vec::with_capacity(plan.rows.len());
         let mut kept: Vec<&PlannedRow> = Vec::with_capacity(plan.rows.len());
         for row in &plan.rows {
@@ -190,12 +191,10 @@ impl Store for SqliteStore<'_> {
     fn apply(&mut self, plan: &TablePlan<'_>) -> Result<Vec<RowOutcome>> {
         let table = self.require(&plan.schema.name)?;
         let conn = self.conn;
-        in_savepoint(conn, || {
-            conn.execute("INSERT INTO main.cloudsync_guard(applying) VALUES(1) ON CONFLICT DO NOTHING", [])?;
-            let outcomes = self.apply_rows(plan, &table)?;
-            conn.execute("DELETE FROM main.cloudsync_guard", [])?;
-            Ok(outcomes)
-        })
+        conn.execute("INSERT INTO main.cloudsync_guard(applying) VALUES(1) ON CONFLICT DO NOTHING", [])?;
+        let outcomes = self.apply_rows(plan, &table)?;
+        conn.execute("DELETE FROM main.cloudsync_guard", [])?;
+        Ok(outcomes)
     }
 
     fn observe(&mut self, highest: Version) -> Result<()> {
