@@ -6,7 +6,6 @@
 //! `OR ABORT`. Either overrides what the table declares.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 
 use cloudsync_shared::change::RowChange;
 use cloudsync_shared::id::ColumnId;
@@ -28,14 +27,14 @@ pub enum Written {
 }
 
 /// Which statement a row needs: its kind, the cells' columns, and the columns to reset.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq)]
 struct Shape {
     kind: Kind,
     columns: Vec<ColumnId>,
     reset: Vec<ColumnId>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Insert,
     /// Over a row of which the clocks know nothing.
@@ -44,9 +43,9 @@ enum Kind {
     Delete,
 }
 
-/// How many statements are kept for one table. Beyond it they are all prepared anew: a batch of so
-/// many shapes gains little from keeping them.
-const KEPT_STATEMENTS: usize = 64;
+/// How many statements are kept for one table, the latest used first: neighbours in a batch mostly
+/// have one shape, and a search through so few costs less than preparing one.
+const KEPT_STATEMENTS: usize = 32;
 
 /// Writes the rows of one plan.
 pub struct RowWriter<'a> {
@@ -54,7 +53,7 @@ pub struct RowWriter<'a> {
     table: &'a Table,
     plan: &'a TablePlan<'a>,
     conflict: &'static str,
-    statements: RefCell<HashMap<Shape, Statement<'a>>>,
+    statements: RefCell<Vec<(Shape, Statement<'a>)>>,
 }
 
 impl<'a> RowWriter<'a> {
@@ -65,7 +64,7 @@ impl<'a> RowWriter<'a> {
     pub fn new(conn: &'a Connection, table: &'a Table, plan: &'a TablePlan<'a>) -> Result<RowWriter<'a>> {
         let conflict =
             if catalog::has_foreign_triggers(conn, &table.info.name)? { "OR ABORT" } else { "OR FAIL" };
-        Ok(RowWriter { conn, table, plan, conflict, statements: RefCell::new(HashMap::new()) })
+        Ok(RowWriter { conn, table, plan, conflict, statements: RefCell::new(Vec::new()) })
     }
 
     /// Writes one row.
@@ -120,16 +119,27 @@ impl<'a> RowWriter<'a> {
                 Some((id, &cell.value))
             })
         };
-        let shape = Shape { kind, columns: told().map(|(id, _)| id).collect(), reset: reset.to_vec() };
+        let fits = |shape: &Shape| {
+            shape.kind == kind
+                && shape.reset == reset
+                && shape.columns.iter().copied().eq(told().map(|(id, _)| id))
+        };
         let mut statements = self.statements.borrow_mut();
-        if !statements.contains_key(&shape) {
-            if statements.len() >= KEPT_STATEMENTS {
-                statements.clear();
+        match statements.iter().position(|(shape, _)| fits(shape)) {
+            Some(0) => {}
+            Some(at) => {
+                let used = statements.remove(at);
+                statements.insert(0, used);
             }
-            let statement = self.conn.prepare(&self.sql(&shape)).map_err(Error::from)?;
-            statements.insert(shape.clone(), statement);
+            None => {
+                let shape =
+                    Shape { kind, columns: told().map(|(id, _)| id).collect(), reset: reset.to_vec() };
+                let statement = self.conn.prepare(&self.sql(&shape))?;
+                statements.truncate(KEPT_STATEMENTS - 1);
+                statements.insert(0, (shape, statement));
+            }
         }
-        let Some(statement) = statements.get_mut(&shape) else {
+        let Some((_, statement)) = statements.first_mut() else {
             return Err(Error::state("a statement was not kept"));
         };
         let key = self.table.key_values(&change.key)?;

@@ -133,7 +133,7 @@ impl<'c> SqliteStore<'c> {
                 Origin::Peer if row.action != RowAction::Nothing => Some(lowest(change)),
                 _ => None,
             };
-            clocks.push((change, row.after.map_sites(|site| self.ordinal(site))?, unsent));
+            clocks.push((change, row.after.map_sites(|site| self.ordinal(site))?.to_bytes(), unsent));
         }
         clocks.sort_unstable_by(|(a, _, _), (b, _, _)| a.key.cmp(&b.key));
         let sql = format!(
@@ -146,7 +146,7 @@ impl<'c> SqliteStore<'c> {
         let mut statement = self.conn.prepare_cached(&sql)?;
         for (change, clock, unsent) in clocks {
             let row_id = change.row_id.and_then(|id| i64::try_from(id.0).ok());
-            statement.execute(params![change.key.0, clock.to_bytes(), row_id, unsent])?;
+            statement.execute(params![change.key.0, clock, row_id, unsent])?;
         }
         Ok(())
     }
