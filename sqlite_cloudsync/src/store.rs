@@ -14,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use crate::error::{Error, Result};
 use crate::row_write::{RowWriter, Written};
+use crate::sent::UNSENT_WHOLE;
 use crate::system;
 use crate::table::Table;
 use crate::value::Bound;
@@ -156,7 +157,8 @@ impl<'c> SqliteStore<'c> {
 fn lowest(change: &cloudsync_shared::change::RowChange) -> i64 {
     let versions = change.cells.iter().map(|cell| cell.stamp.version);
     let lowest = versions.fold(change.life.version, Version::min);
-    i64::try_from(lowest.0).unwrap_or(i64::MAX)
+    // A part of a row told without its insert has no version for it: that is not a bulk write.
+    i64::try_from(lowest.0).unwrap_or(i64::MAX).max(UNSENT_WHOLE)
 }
 
 impl Store for SqliteStore<'_> {
