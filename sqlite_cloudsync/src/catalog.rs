@@ -235,6 +235,19 @@ pub fn user_tables(conn: &Connection) -> Result<Vec<String>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Whether a table has triggers that are not ours.
+///
+/// # Errors
+/// The catalog cannot be read.
+pub fn has_foreign_triggers(conn: &Connection, table: &str) -> Result<bool> {
+    let of = "type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE";
+    let sql = format!(
+        "SELECT EXISTS(SELECT 1 FROM main.sqlite_schema WHERE {of} AND name NOT LIKE 'cloudsync\\_%' ESCAPE '\\')
+             OR EXISTS(SELECT 1 FROM temp.sqlite_schema WHERE {of})"
+    );
+    Ok(conn.prepare_cached(&sql)?.query_row([table], |row| row.get(0))?)
+}
+
 /// The tables that a table's foreign keys refer to.
 ///
 /// # Errors

@@ -1,8 +1,6 @@
 //! `cloudsync_changes`: every cell with its version, as a read-only table.
 
-use std::borrow::Cow;
 use std::ffi::{CStr, c_int};
-use std::marker::PhantomData;
 
 use cloudsync_shared::change::ChangeBatch;
 use cloudsync_shared::clock::Stamp;
@@ -10,14 +8,11 @@ use cloudsync_shared::hlc::Version;
 use cloudsync_shared::id::SiteId;
 use cloudsync_shared::key::Key;
 use cloudsync_shared::value::Value;
-use rusqlite::Connection;
-use rusqlite::vtab::{
-    Context, Filters, IndexConstraintOp, IndexInfo, Module, VTab, VTabConfig, VTabConnection, VTabCursor,
-    sqlite3_vtab, sqlite3_vtab_cursor,
-};
+use rusqlite::vtab::{Context, Filters, IndexConstraintOp, IndexInfo};
+use rusqlite::{Connection, Result as SqlResult};
 
-use crate::error::Error;
-use crate::ffi::Handle;
+use crate::error::Result;
+use crate::ffi::{Content, register_table};
 use crate::read::{Filter, collect};
 use crate::value::Bound;
 
@@ -25,9 +20,6 @@ use crate::value::Bound;
 pub const COLUMN_ALIVE: &str = "__[NEW]__";
 /// `col_name` of the row that tells that a row was deleted.
 pub const COLUMN_DEAD: &str = "__[RIP]__";
-
-const SCHEMA: &CStr = c"CREATE TABLE x(tbl TEXT NOT NULL, pk BLOB NOT NULL, col_name TEXT NOT NULL, col_value ANY, \
-col_version INTEGER NOT NULL, db_version INTEGER NOT NULL, site_id BLOB NOT NULL, cl INTEGER NOT NULL, seq INTEGER NOT NULL)";
 
 const TBL: c_int = 0;
 const PK: c_int = 1;
@@ -39,17 +31,8 @@ const SEQ: c_int = 8;
 ///
 /// # Errors
 /// SQLite refuses the module.
-pub fn register(conn: &Connection) -> rusqlite::Result<()> {
-    const MODULE: Module<'_, Changes> = Module::eponymous_only_module();
-    conn.create_module(c"cloudsync_changes", &MODULE, None)
-}
-
-/// The table.
-#[repr(C)]
-pub struct Changes {
-    /// Base class. Must be first.
-    base: sqlite3_vtab,
-    handle: Handle,
+pub fn register(conn: &Connection) -> SqlResult<()> {
+    register_table::<Changes>(conn, c"cloudsync_changes")
 }
 
 /// What a pushed-down constraint narrows, as one letter of the index string.
@@ -68,60 +51,6 @@ fn letter(column: c_int, operator: &IndexConstraintOp) -> Option<char> {
     })
 }
 
-// SAFETY: the first field is `sqlite3_vtab` and the layout is C's.
-#[allow(unsafe_code)]
-unsafe impl<'vtab> VTab<'vtab> for Changes {
-    type Aux = ();
-    type Cursor = Cursor<'vtab>;
-
-    fn connect(
-        db: &mut VTabConnection,
-        _: Option<&()>,
-        _: &[u8],
-        _: &[u8],
-        _: &[u8],
-        _: &[&[u8]],
-    ) -> rusqlite::Result<(Cow<'static, CStr>, Changes)> {
-        db.config(VTabConfig::DirectOnly)?;
-        Ok((Cow::Borrowed(SCHEMA), Changes { base: sqlite3_vtab::default(), handle: Handle::of(db) }))
-    }
-
-    fn best_index(&self, info: &mut IndexInfo) -> rusqlite::Result<bool> {
-        let mut letters = String::new();
-        for (constraint, mut usage) in info.constraints_and_usages() {
-            if !constraint.is_usable() {
-                continue;
-            }
-            if let Some(letter) = letter(constraint.column(), &constraint.operator()) {
-                letters.push(letter);
-                // SQLite still tests the constraint itself: we narrow, it decides.
-                usage.set_argv_index(c_int::try_from(letters.len()).unwrap_or(c_int::MAX));
-            }
-        }
-        let wanted: Vec<(c_int, bool)> =
-            info.order_bys().map(|order| (order.column(), order.is_order_by_desc())).collect();
-        let ours = [(DB_VERSION, false), (SEQ, false)];
-        if !wanted.is_empty() && ours.starts_with(&wanted) {
-            info.set_order_by_consumed(true);
-        }
-        let narrowed = i32::try_from(letters.len()).unwrap_or(0);
-        info.set_estimated_cost(1_000_000.0 / f64::from(10i32.pow(narrowed.min(6).unsigned_abs())));
-        info.set_idx_str(&letters);
-        Ok(true)
-    }
-
-    fn open(&'vtab mut self) -> rusqlite::Result<Cursor<'vtab>> {
-        Ok(Cursor {
-            base: sqlite3_vtab_cursor::default(),
-            handle: self.handle,
-            lines: Vec::new(),
-            at: 0,
-            batch: ChangeBatch::default(),
-            table: PhantomData,
-        })
-    }
-}
-
 /// Where the value of a line stands in the batch.
 #[derive(Clone, Copy)]
 struct Line {
@@ -133,19 +62,14 @@ struct Line {
     seq: i64,
 }
 
-/// A walk through the changes, read as a whole when it begins.
-#[repr(C)]
-pub struct Cursor<'vtab> {
-    /// Base class. Must be first.
-    base: sqlite3_vtab_cursor,
-    handle: Handle,
+/// The changes that a walk goes through.
+#[derive(Default)]
+struct Changes {
     batch: ChangeBatch,
     lines: Vec<Line>,
-    at: usize,
-    table: PhantomData<&'vtab Changes>,
 }
 
-impl Cursor<'_> {
+impl Changes {
     fn lines(batch: &ChangeBatch, filter: &Filter) -> Vec<Line> {
         let told = |stamp: Stamp<SiteId>| {
             stamp.version > filter.since
@@ -168,8 +92,8 @@ impl Cursor<'_> {
         lines
     }
 
-    fn set(&self, context: &mut Context, column: c_int) -> Option<rusqlite::Result<()>> {
-        let line = self.lines.get(self.at)?;
+    fn answer(&self, row: usize, column: c_int, context: &mut Context) -> Option<SqlResult<()>> {
+        let line = self.lines.get(row)?;
         let table = self.batch.tables.get(line.table)?;
         let row = table.rows.get(line.row)?;
         let cell = line.cell.and_then(|cell| row.cells.get(cell));
@@ -192,18 +116,18 @@ impl Cursor<'_> {
     }
 }
 
-/// A filter from the constraints that SQLite pushed down.
-fn narrow(letters: &str, args: &Filters<'_>) -> rusqlite::Result<Option<Filter>> {
+/// A filter from the constraints that SQLite pushed down; `None` if nothing can fit them.
+fn narrow(letters: &str, args: &Filters<'_>) -> Option<Filter> {
     let mut filter = Filter::default();
     for (at, letter) in letters.chars().enumerate() {
         match letter {
             't' => match args.get::<Option<String>>(at) {
                 Ok(Some(name)) => filter.tables = Some(vec![name]),
-                _ => return Ok(None),
+                _ => return None,
             },
             'k' => match args.get::<Option<Vec<u8>>>(at) {
                 Ok(Some(bytes)) => filter.key = Some(Key(bytes)),
-                _ => return Ok(None),
+                _ => return None,
             },
             's' => match args
                 .get::<Option<Vec<u8>>>(at)
@@ -212,7 +136,7 @@ fn narrow(letters: &str, args: &Filters<'_>) -> rusqlite::Result<Option<Filter>>
                 .and_then(|bytes| SiteId::from_slice(&bytes))
             {
                 Some(site) => filter.site = Some(site),
-                None => return Ok(None),
+                None => return None,
             },
             bound => {
                 // A bound that is not a whole number is left to SQLite.
@@ -221,7 +145,7 @@ fn narrow(letters: &str, args: &Filters<'_>) -> rusqlite::Result<Option<Filter>>
             }
         }
     }
-    Ok(Some(filter))
+    Some(filter)
 }
 
 fn narrow_version(filter: &mut Filter, bound: char, number: i64) {
@@ -240,38 +164,45 @@ fn narrow_version(filter: &mut Filter, bound: char, number: i64) {
     };
 }
 
-// SAFETY: the first field is `sqlite3_vtab_cursor` and the layout is C's.
-#[allow(unsafe_code)]
-unsafe impl VTabCursor for Cursor<'_> {
-    fn filter(&mut self, _: c_int, letters: Option<&str>, args: &Filters<'_>) -> rusqlite::Result<()> {
-        self.at = 0;
-        self.lines.clear();
-        let Some(filter) = narrow(letters.unwrap_or_default(), args)? else { return Ok(()) };
-        let collected =
-            self.handle.run(|conn| collect(conn, &filter)).map_err(|error: Error| module_error(&error))?;
-        self.lines = Cursor::lines(&collected.batch, &filter);
-        self.batch = collected.batch;
-        Ok(())
+impl Content for Changes {
+    const SCHEMA: &'static CStr = c"CREATE TABLE x(tbl TEXT NOT NULL, pk BLOB NOT NULL, col_name TEXT NOT NULL, col_value ANY, \
+col_version INTEGER NOT NULL, db_version INTEGER NOT NULL, site_id BLOB NOT NULL, cl INTEGER NOT NULL, seq INTEGER NOT NULL)";
+
+    fn plan(info: &mut IndexInfo) {
+        let mut letters = String::new();
+        for (constraint, mut usage) in info.constraints_and_usages() {
+            if !constraint.is_usable() {
+                continue;
+            }
+            if let Some(letter) = letter(constraint.column(), &constraint.operator()) {
+                letters.push(letter);
+                // SQLite still tests the constraint itself: we narrow, it decides.
+                usage.set_argv_index(c_int::try_from(letters.len()).unwrap_or(c_int::MAX));
+            }
+        }
+        let wanted: Vec<(c_int, bool)> =
+            info.order_bys().map(|order| (order.column(), order.is_order_by_desc())).collect();
+        let ours = [(DB_VERSION, false), (SEQ, false)];
+        if !wanted.is_empty() && ours.starts_with(&wanted) {
+            info.set_order_by_consumed(true);
+        }
+        let narrowed = i32::try_from(letters.len()).unwrap_or(0);
+        info.set_estimated_cost(1_000_000.0 / f64::from(10i32.pow(narrowed.min(6).unsigned_abs())));
+        info.set_idx_str(&letters);
     }
 
-    fn next(&mut self) -> rusqlite::Result<()> {
-        self.at += 1;
-        Ok(())
+    fn read(conn: &Connection, plan: &str, args: &Filters<'_>) -> Result<Changes> {
+        let Some(filter) = narrow(plan, args) else { return Ok(Changes::default()) };
+        let batch = collect(conn, &filter)?.batch;
+        let lines = Changes::lines(&batch, &filter);
+        Ok(Changes { batch, lines })
     }
 
-    fn eof(&self) -> bool {
-        self.at >= self.lines.len()
+    fn count(&self) -> usize {
+        self.lines.len()
     }
 
-    fn column(&self, context: &mut Context, column: c_int) -> rusqlite::Result<()> {
-        self.set(context, column).unwrap_or(Ok(()))
+    fn cell(&self, row: usize, column: c_int, context: &mut Context) -> SqlResult<()> {
+        self.answer(row, column, context).unwrap_or(Ok(()))
     }
-
-    fn rowid(&self) -> rusqlite::Result<i64> {
-        Ok(i64::try_from(self.at).unwrap_or(i64::MAX))
-    }
-}
-
-fn module_error(error: &Error) -> rusqlite::Error {
-    rusqlite::Error::ModuleError(error.to_string())
 }

@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use crate::error::{Error, Result};
 use crate::fold;
 use crate::row_write::{RowWriter, Written};
-use crate::savepoint::in_savepoint;
+use crate::sent::UNSENT_WHOLE;
 use crate::system;
 use crate::table::Table;
 use crate::value::Bound;
@@ -42,7 +42,9 @@ pub struct SqliteStore<'c> {
 }
 
 impl<'c> SqliteStore<'c> {
-    /// Opens the store. The caller holds the write lock and has folded the journals.
+    /// Opens the store. The caller holds a savepoint and in it the write lock, has folded the
+    /// journals, and rolls back to the savepoint if the store answers an error. The store opens none
+    /// of its own: inside a nested savepoint SQLite copies the pages of each statement to a file.
     ///
     /// # Errors
     /// The database has no synced table.
@@ -98,7 +100,7 @@ impl<'c> SqliteStore<'c> {
     }
 
     fn apply_rows(&mut self, plan: &TablePlan<'_>, table: &Table) -> Result<Vec<RowOutcome>> {
-        let writer = RowWriter::new(self.conn, table, plan);
+        let writer = RowWriter::new(self.conn, table, plan)?;
         let mut outcomes = Vec::with_capacity(plan.rows.len());
         let mut kept: Vec<&PlannedRow> = Vec::with_capacity(plan.rows.len());
         for row in &plan.rows {
@@ -133,7 +135,7 @@ impl<'c> SqliteStore<'c> {
                 Origin::Peer if row.action != RowAction::Nothing => Some(lowest(change)),
                 _ => None,
             };
-            clocks.push((change, row.after.map_sites(|site| self.ordinal(site))?, unsent));
+            clocks.push((change, row.after.map_sites(|site| self.ordinal(site))?.to_bytes(), unsent));
         }
         clocks.sort_unstable_by(|(a, _, _), (b, _, _)| a.key.cmp(&b.key));
         let sql = format!(
@@ -146,7 +148,7 @@ impl<'c> SqliteStore<'c> {
         let mut statement = self.conn.prepare_cached(&sql)?;
         for (change, clock, unsent) in clocks {
             let row_id = change.row_id.and_then(|id| i64::try_from(id.0).ok());
-            statement.execute(params![change.key.0, clock.to_bytes(), row_id, unsent])?;
+            statement.execute(params![change.key.0, clock, row_id, unsent])?;
         }
         Ok(())
     }
@@ -156,7 +158,8 @@ impl<'c> SqliteStore<'c> {
 fn lowest(change: &cloudsync_shared::change::RowChange) -> i64 {
     let versions = change.cells.iter().map(|cell| cell.stamp.version);
     let lowest = versions.fold(change.life.version, Version::min);
-    i64::try_from(lowest.0).unwrap_or(i64::MAX)
+    // A part of a row told without its insert has no version for it: that is not a bulk write.
+    i64::try_from(lowest.0).unwrap_or(i64::MAX).max(UNSENT_WHOLE)
 }
 
 impl Store for SqliteStore<'_> {
@@ -191,7 +194,7 @@ impl Store for SqliteStore<'_> {
     fn apply(&mut self, plan: &TablePlan<'_>) -> Result<Vec<RowOutcome>> {
         let table = self.require(&plan.schema.name)?;
         let conn = self.conn;
-        in_savepoint(conn, || fold::while_applying(conn, || self.apply_rows(plan, &table)))
+        fold::while_applying(conn, || self.apply_rows(plan, &table))
     }
 
     fn observe(&mut self, highest: Version) -> Result<()> {

@@ -10,23 +10,7 @@ use crate::error::{Error, Result};
 use crate::rejections;
 
 /// What every database with synced tables has.
-const SYSTEM_TABLES: &str = "
-CREATE TABLE IF NOT EXISTS main.cloudsync_settings(
-  key TEXT PRIMARY KEY NOT NULL COLLATE NOCASE, value) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS main.cloudsync_site_id(id INTEGER PRIMARY KEY, site_id BLOB UNIQUE NOT NULL);
-CREATE TABLE IF NOT EXISTS main.cloudsync_tables(
-  id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, algorithm TEXT NOT NULL,
-  enabled INTEGER NOT NULL DEFAULT 1, base INTEGER NOT NULL DEFAULT 0,
-  base_done INTEGER NOT NULL DEFAULT 0, bulk_unsent INTEGER NOT NULL DEFAULT 0,
-  pulled INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE IF NOT EXISTS main.cloudsync_columns(
-  table_id INTEGER NOT NULL, name TEXT NOT NULL, id INTEGER NOT NULL,
-  PRIMARY KEY(table_id, name)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS main.cloudsync_table_settings(
-  tbl_name TEXT NOT NULL COLLATE NOCASE, col_name TEXT NOT NULL COLLATE NOCASE,
-  key TEXT NOT NULL COLLATE NOCASE, value, PRIMARY KEY(tbl_name, col_name, key)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS main.cloudsync_guard(applying INTEGER PRIMARY KEY);
-";
+const SYSTEM_TABLES: &str = include_str!("../../sql/sqlite/system.sql");
 
 /// The tables of [`SYSTEM_TABLES`], for their removal.
 const SYSTEM_TABLE_NAMES: [&str; 7] = [

@@ -4,6 +4,7 @@ use cloudsync_shared::id::ColumnId;
 use cloudsync_shared::key::Key;
 use cloudsync_shared::schema::{Column, TableSchema};
 use cloudsync_shared::value::Value;
+use cloudsync_shared::varint::Reader;
 use rusqlite::{Connection, Row};
 
 use crate::catalog::{self, Affinity, TableInfo};
@@ -113,12 +114,21 @@ impl Table {
         Ok(Key::encode(&values).map_err(|error| error.to_string()))
     }
 
-    /// The values of a key, to be bound for [`TableInfo::key_condition`].
+    /// The values of a key that is known to be canonical, to be bound for
+    /// [`TableInfo::key_condition`].
     ///
     /// # Errors
     /// The key does not have this table's number of columns.
     pub fn key_values(&self, key: &Key) -> Result<Vec<Value>> {
-        Ok(key.decode(self.info.key.len())?)
+        let mut reader = Reader::new(&key.0);
+        let mut values = Vec::with_capacity(self.info.key.len());
+        for _ in &self.info.key {
+            values.push(Value::decode(&mut reader)?);
+        }
+        match reader.is_empty() {
+            true => Ok(values),
+            false => Err(Error::state(format!("a key of table {} has too many columns", self.synced.name))),
+        }
     }
 
     /// The column of an id, if the table still has it.

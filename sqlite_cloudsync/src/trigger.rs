@@ -262,3 +262,87 @@ fn null_key_refusals(table: &Table) -> Vec<Trigger> {
     };
     vec![refuse("INSERT", "Insert"), refuse("UPDATE", "Update")]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cloudsync_shared::id::ColumnId;
+    use cloudsync_shared::schema::{Column, TableSchema};
+
+    use crate::catalog::TableInfo;
+    use crate::system::SyncedTable;
+
+    fn table(enabled: bool) -> Table {
+        let column = |name: &str, declared: &str, affinity: Affinity| ColumnInfo {
+            name: name.to_owned(),
+            declared: declared.to_owned(),
+            affinity,
+            not_null: true,
+            default: None,
+            generated: false,
+        };
+        let columns = vec![column("a", "TEXT", Affinity::Text), column("b", "", Affinity::None)];
+        let ids = [ColumnId(0), ColumnId(61)];
+        let known =
+            columns.iter().zip(ids).map(|(column, id)| Column { name: column.name.clone(), id }).collect();
+        Table {
+            synced: SyncedTable {
+                id: 1,
+                name: "t".to_owned(),
+                algorithm: Algorithm::Cls,
+                enabled,
+                base: false,
+                bulk_unsent: false,
+            },
+            info: TableInfo {
+                name: "t".to_owned(),
+                kind: "table".to_owned(),
+                key: vec![column("i\"d", "TEXT", Affinity::Text)],
+                key_collations: vec!["BINARY".to_owned()],
+                columns,
+                unique: Vec::new(),
+                without_rowid: false,
+            },
+            schema: TableSchema {
+                name: "t".to_owned(),
+                algorithm: Algorithm::Cls,
+                key: vec!["i\"d".to_owned()],
+                columns: known,
+            },
+            unknown: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_text_of_the_triggers() {
+        let text: Vec<String> =
+            triggers(&table(true)).into_iter().map(|trigger| trigger.sql.replace(NOW, "now")).collect();
+        let note = "INSERT INTO \"t_cloudsync_journal\"(op, at, k0) VALUES";
+        let free = "NOT EXISTS (SELECT 1 FROM cloudsync_guard)";
+        let same = "NEW.\"i\"\"d\" IS OLD.\"i\"\"d\"";
+        let head = "CREATE TRIGGER \"cloudsync_";
+        assert_eq!(
+            text,
+            [
+                format!(
+                    "{head}after_insert_t\" AFTER INSERT ON \"t\" WHEN {free} BEGIN {note}(0, now, NEW.\"i\"\"d\"); END"
+                ),
+                format!(
+                    "{head}after_delete_t\" AFTER DELETE ON \"t\" WHEN {free} BEGIN {note}(1, now, OLD.\"i\"\"d\"); END"
+                ),
+                format!(
+                    "{head}after_update_t\" AFTER UPDATE ON \"t\" WHEN {same} AND {free} BEGIN \
+                     INSERT INTO \"t_cloudsync_journal\"(op, at, k0, m1) \
+                     VALUES(3 + 4*(1*(NEW.\"a\" IS NOT OLD.\"a\" COLLATE BINARY)), now, NEW.\"i\"\"d\", \
+                     2*(NEW.\"b\" IS NOT OLD.\"b\" COLLATE BINARY OR typeof(NEW.\"b\") <> typeof(OLD.\"b\") \
+                     OR (typeof(NEW.\"b\") = 'real' AND NEW.\"b\" = 0.0))); END"
+                ),
+                format!(
+                    "{head}rekey_t\" AFTER UPDATE ON \"t\" WHEN NOT ({same}) AND {free} BEGIN \
+                     {note}(1, now, OLD.\"i\"\"d\");{note}(0, now, NEW.\"i\"\"d\"); END"
+                ),
+            ]
+        );
+        assert!(triggers(&table(false)).is_empty(), "a disabled table has none");
+    }
+}

@@ -105,6 +105,47 @@ fn what_a_rollback_undoes_was_never_received() {
 }
 
 #[test]
+fn what_came_from_another_device_is_to_be_passed_on() {
+    let (a, b) = (synced(T), synced(T));
+    a.execute_batch("INSERT INTO t VALUES('x', 'a', 1)").unwrap();
+    let part = "SELECT cloudsync_payload_encode(tbl, pk, col_name, col_value, col_version, db_version, site_id, cl, seq)
+                FROM cloudsync_changes WHERE col_name = 'a'";
+    let part: Vec<u8> = a.query_row(part, [], |row| row.get(0)).unwrap();
+    assert!(!sqlite_cloudsync::sent::has_unsent(&b).unwrap());
+    b.query_row("SELECT cloudsync_payload_apply(?1)", [part], |_| Ok(())).unwrap();
+    assert!(sqlite_cloudsync::sent::has_unsent(&b).unwrap());
+}
+
+#[test]
+fn a_bulk_write_is_unsent_until_each_row_is_acknowledged() {
+    use sqlite_cloudsync::read::{Filter, collect};
+    use sqlite_cloudsync::{sent, table::Table};
+    let conn = synced(T);
+    conn.execute_batch(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 6000)
+         INSERT INTO t SELECT 'k' || i, 'a', i FROM n",
+    )
+    .unwrap();
+    let unsent = || collect(&conn, &Filter { unsent: true, ..Filter::default() }).unwrap().batch;
+    let batch = unsent();
+    assert_eq!(batch.row_count(), 6000);
+    let table = Table::require(&conn, "t").unwrap();
+    for row in batch.tables.iter().flat_map(|changes| &changes.rows) {
+        sent::acknowledge(&conn, &table, &row.key, batch.highest(), None).unwrap();
+    }
+    assert!(!sent::has_unsent(&conn).unwrap());
+    sent::settle_bulk(&conn).unwrap();
+    assert_eq!(rows(&conn, "SELECT bulk_unsent FROM cloudsync_tables"), ["0"]);
+    conn.execute_batch("UPDATE t SET a = 'b' WHERE id = 'k7'").unwrap();
+    let batch = unsent();
+    assert_eq!(
+        (batch.row_count(), batch.tables[0].rows[0].cells.len()),
+        (1, 1),
+        "only what is new of the row"
+    );
+}
+
+#[test]
 fn a_payload_for_a_device_without_the_table_is_taken() {
     let a = synced(T);
     let b = device("CREATE TABLE other(id TEXT PRIMARY KEY)");

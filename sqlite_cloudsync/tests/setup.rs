@@ -140,6 +140,29 @@ fn two_connections_never_fold_the_same_writes_twice() {
 }
 
 #[test]
+fn folds_at_the_same_time_wait_for_one_another() {
+    let file = File::new("threads");
+    let conn = file.open();
+    conn.execute_batch(&format!("PRAGMA journal_mode = WAL; {T}")).unwrap();
+    init(&conn, "t", 0);
+    std::thread::scope(|scope| {
+        for thread in 0..3 {
+            let file = &file;
+            scope.spawn(move || {
+                let conn = file.open();
+                conn.busy_timeout(std::time::Duration::from_secs(30)).unwrap();
+                for round in 0..60 {
+                    conn.execute("INSERT INTO t VALUES(?1, 'a', NULL)", [format!("{thread}-{round}")])
+                        .unwrap();
+                    conn.query_row("SELECT cloudsync_db_version()", [], |_| Ok(())).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(rows(&conn, "SELECT count(DISTINCT db_version), max(cl) FROM cloudsync_changes"), ["180|1"]);
+}
+
+#[test]
 fn a_busy_database_is_told_as_busy() {
     let file = File::new("busy");
     let (a, b) = (file.open(), file.open());

@@ -230,7 +230,7 @@ fn function(
     let network = network.clone();
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DIRECTONLY;
     conn.create_scalar_function(name, arguments, flags, move |context| {
-        Ok(ffi::with_connection(context, |conn| body(conn, context, &network))?)
+        ffi::with_connection(context, |conn| body(conn, context, &network))
     })?;
     Ok(())
 }
