@@ -118,6 +118,9 @@ fn value(random: &mut Random, column: usize) -> Value {
     }
 }
 
+/// How an engine writes bytes in SQL.
+type BlobLiteral = dyn Fn(&[u8]) -> String;
+
 struct Engines {
     memory: MemStore,
     device: Device,
@@ -190,7 +193,7 @@ impl Engines {
         self.memory.write(&call).expect("a local write");
     }
 
-    fn run(&mut self, statement: &dyn Fn(&dyn Fn(&[u8]) -> String) -> String) {
+    fn run(&mut self, statement: &dyn Fn(&BlobLiteral) -> String) {
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         self.device.run(&statement(&|bytes| format!("x'{}'", hex(bytes))));
         self.server.run(&statement(&|bytes| format!("'\\x{}'::bytea", hex(bytes))));
@@ -249,7 +252,7 @@ fn print(value: &Value) -> String {
     }
 }
 
-fn literal(value: &Value, blob: &dyn Fn(&[u8]) -> String) -> String {
+fn literal(value: &Value, blob: &BlobLiteral) -> String {
     match value {
         Value::Null => "NULL".to_owned(),
         Value::Integer(number) => number.to_string(),
