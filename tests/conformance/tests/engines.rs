@@ -195,8 +195,8 @@ impl Engines {
 
     fn run(&mut self, statement: &dyn Fn(&BlobLiteral) -> String) {
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        self.device.run(&statement(&|bytes| format!("x'{}'", hex(bytes))));
-        self.server.run(&statement(&|bytes| format!("'\\x{}'::bytea", hex(bytes))));
+        self.device.run(&statement(&move |bytes| format!("x'{}'", hex(bytes))));
+        self.server.run(&statement(&move |bytes| format!("'\\x{}'::bytea", hex(bytes))));
     }
 
     fn receive(&mut self, site: SiteId, batch: &ChangeBatch) {
