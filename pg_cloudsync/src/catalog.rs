@@ -1,7 +1,5 @@
 //! Synced tables as PostgreSQL's catalog describes them, read afresh at each call.
 
-mod order;
-
 use cloudsync_shared::id::ColumnId;
 use cloudsync_shared::schema::{Algorithm, Column, TableSchema};
 use pgrx::datum::DatumWithOid;
@@ -35,10 +33,6 @@ pub struct DataColumn {
     pub name: String,
     /// Its number in the table, which is its number in clocks too.
     pub attnum: i16,
-    /// Its type.
-    pub type_oid: pg_sys::Oid,
-    /// Its type as SQL text, qualified and with its modifier.
-    pub type_name: String,
     /// Whether NULL is refused.
     pub not_null: bool,
     /// Whether it has a default.
@@ -52,8 +46,6 @@ pub struct SyncedTable {
     pub id: i32,
     /// The table.
     pub relation: pg_sys::Oid,
-    /// The name under which it is synced.
-    pub name: String,
     /// Its owner.
     pub owner: pg_sys::Oid,
     /// Schema and name as SQL text.
@@ -98,11 +90,6 @@ impl SyncedTable {
              cloudsync_cleanup() to sync it no more.",
         ))
     }
-
-    /// The column of that number.
-    pub fn column(&self, id: ColumnId) -> Option<&DataColumn> {
-        self.columns.iter().find(|column| column.attnum == id.0 as i16)
-    }
 }
 
 /// The synced table with this OID.
@@ -137,30 +124,6 @@ pub fn by_name(name: &str) -> Result<Option<SyncedTable>> {
     find("t.name = $1", &[name.into()])
 }
 
-/// All synced tables, each after those that its foreign keys refer to; tables that refer to one
-/// another in a circle by name.
-///
-/// # Errors
-/// As [`by_relation`].
-pub fn all() -> Result<Vec<SyncedTable>> {
-    let tables = read("true", &[])?;
-    tables.iter().try_for_each(SyncedTable::check_key)?;
-    let edges = order::foreign_keys()?;
-    Ok(order::parents_first(tables, &edges))
-}
-
-/// Whether row-level security applies to the present user on this table.
-///
-/// # Errors
-/// The table does not exist.
-pub fn row_security_active(relation: pg_sys::Oid) -> Result<bool> {
-    let args = [relation.into()];
-    let active = Spi::connect(|client| {
-        client.select("SELECT pg_catalog.row_security_active($1)", Some(1), &args)?.first().get_one::<bool>()
-    })?;
-    Ok(active.unwrap_or(true))
-}
-
 const TABLES: &str = "\
     SELECT t.id, t.relation, t.name, n.nspname::text, c.relname::text, t.algorithm, t.enabled, c.relkind = 'p', \
         c.relowner, t.key_columns \
@@ -191,13 +154,7 @@ fn read(filter: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<SyncedTable>> {
                 partitioned: required(row.get(8)?)?,
                 key: Vec::new(),
                 columns: Vec::new(),
-                schema: TableSchema {
-                    name: synced_as.clone(),
-                    algorithm,
-                    key: Vec::new(),
-                    columns: Vec::new(),
-                },
-                name: synced_as,
+                schema: TableSchema { name: synced_as, algorithm, key: Vec::new(), columns: Vec::new() },
             });
         }
         Ok::<_, PgError>(tables)
@@ -253,14 +210,14 @@ pub fn columns(relation: pg_sys::Oid) -> Result<(Vec<KeyColumn>, Vec<DataColumn>
     Spi::connect(|client| {
         for row in client.select(COLUMNS, None, &[relation.into()])? {
             let (name, attnum) = (required(row.get(1)?)?, required(row.get(2)?)?);
-            let (type_oid, type_name) = (required(row.get(3)?)?, required(row.get(4)?)?);
             if row.get::<i32>(8)?.is_some() {
                 let equal =
                     quote::operator(&required::<String>(row.get(9)?)?, &required::<String>(row.get(10)?)?);
+                let (type_oid, type_name) = (required(row.get(3)?)?, required(row.get(4)?)?);
                 key.push(KeyColumn { name, attnum, type_oid, type_name, collation: row.get(5)?, equal });
             } else {
                 let (not_null, has_default) = (required(row.get(6)?)?, required(row.get(7)?)?);
-                columns.push(DataColumn { name, attnum, type_oid, type_name, not_null, has_default });
+                columns.push(DataColumn { name, attnum, not_null, has_default });
             }
         }
         Ok::<_, PgError>((key, columns))

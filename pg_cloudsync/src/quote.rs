@@ -23,9 +23,3 @@ pub fn qualified(schema: &str, name: &str) -> String {
 pub fn operator(schema: &str, name: &str) -> String {
     format!("OPERATOR({}.{name})", ident(schema))
 }
-
-/// A text as a string literal, whatever `standard_conforming_strings` says.
-pub fn literal(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('\'', "''");
-    format!("E'{escaped}'")
-}

@@ -6,41 +6,20 @@ use cloudsync_shared::id::{SiteId, SiteOrdinal};
 use pgrx::Spi;
 use pgrx::datum::DatumWithOid;
 
-use crate::error::{PgError, Result};
+use crate::error::Result;
 use crate::ffi::owner::AsOwner;
 
-/// What is known of sites so far, both ways. It may be kept for the length of one call: numbers are
+/// The numbers known so far. It may be kept for the length of one call: numbers are
 /// never given anew.
 #[derive(Debug, Default)]
 pub struct Sites {
     by_id: HashMap<SiteId, SiteOrdinal>,
-    by_ordinal: HashMap<SiteOrdinal, SiteId>,
 }
 
 impl Sites {
-    /// Reads all of them.
-    ///
-    /// # Errors
-    /// The metadata cannot be read.
-    pub fn load() -> Result<Sites> {
-        let mut sites = Sites::default();
-        sites.read("SELECT ordinal, site_id FROM cloudsync.sites", &[])?;
-        Ok(sites)
-    }
-
     /// The number of a site that is known.
     pub fn ordinal(&self, site: SiteId) -> Option<SiteOrdinal> {
         self.by_id.get(&site).copied()
-    }
-
-    /// The site of a number.
-    ///
-    /// # Errors
-    /// No site has it: a clock and the table of sites disagree.
-    pub fn site(&self, ordinal: SiteOrdinal) -> Result<SiteId> {
-        self.by_ordinal.get(&ordinal).copied().ok_or_else(|| {
-            PgError::internal(format!("cloudsync: site number {} is not in cloudsync.sites", ordinal.0))
-        })
     }
 
     /// Makes sure that all of these sites have a number.
@@ -85,7 +64,6 @@ impl Sites {
                 let ordinal = SiteOrdinal(row.get::<i32>(1)?.unwrap_or(0) as u32);
                 let Some(site) = row.get::<&[u8]>(2)?.and_then(SiteId::from_slice) else { continue };
                 self.by_id.insert(site, ordinal);
-                self.by_ordinal.insert(ordinal, site);
             }
             Ok(())
         })

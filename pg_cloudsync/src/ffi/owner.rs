@@ -68,11 +68,6 @@ impl AsOwner {
             unsafe { set_option(option, c"off") };
         }
     }
-
-    /// The role on whose behalf the owner acts: the current user before.
-    pub fn caller(&self) -> pg_sys::Oid {
-        self.user
-    }
 }
 
 impl Drop for AsOwner {

@@ -15,8 +15,6 @@ pub struct Facts {
     pub schema: String,
     /// Its name.
     pub name: String,
-    /// Whether it is partitioned.
-    pub partitioned: bool,
     kind: String,
     persistence: String,
     partition: bool,
@@ -53,7 +51,6 @@ pub fn facts(relation: pg_sys::Oid) -> Result<Facts> {
             schema: text(1)?,
             name: text(2)?,
             qualified: text(3)?,
-            partitioned: text(4)? == "p",
             kind: text(4)?,
             persistence: text(5)?,
             partition: flag(6)?,
