@@ -23,16 +23,21 @@ const STEPS: &[Step] = &[
     Step { name: "lint sqlite_cloudsync", action: || lint(&["--package", "sqlite_cloudsync"]) },
     Step { name: "lint sqlite_cloudsync, bundled", action: || lint(SQLITE_BUNDLED) },
     Step { name: "lint pg_cloudsync", action: lint_postgres },
-    Step { name: "lint cloudsync_conformance", action: || lint(&["--package", "cloudsync_conformance"]) },
+    Step { name: "lint of the tests", action: || lint(SERVER_TESTS) },
     Step { name: "test", action: || cargo(&["test"]) },
     Step { name: "test sqlite_cloudsync, bundled", action: || test(SQLITE_BUNDLED) },
     Step { name: "dist", action: dist::build },
+    Step { name: "test cloudsync_pg_protocol", action: protocol },
+    Step { name: "regression of pg_cloudsync", action: regression },
     Step { name: "test cloudsync_conformance", action: conformance },
 ];
 
 /// SQLite linked in: the loadable form has no SQLite of its own to test with.
 const SQLITE_BUNDLED: &[&str] =
     &["--package", "sqlite_cloudsync", "--no-default-features", "--features", "bundled"];
+
+/// What is tested against a running server.
+const SERVER_TESTS: &[&str] = &["--package", "cloudsync_conformance", "--package", "cloudsync_pg_protocol"];
 
 enum Outcome {
     Passed(Duration),
@@ -105,16 +110,40 @@ fn clippy(command: &mut Command) -> Result<()> {
     run::visibly(command.args(["--", "--deny", "warnings"]))
 }
 
+/// The server's side of the protocol, and its promises under concurrency.
+fn protocol() -> Result<()> {
+    let server = test_server()?;
+    let mut command = run::command("cargo");
+    command.args(["test", "--package", "cloudsync_pg_protocol"]).env("CLOUDSYNC_PG_URL", server.url());
+    run::visibly(&mut command)
+}
+
+/// SQL typed into psql, its output compared with what is expected.
+fn regression() -> Result<()> {
+    let server = test_server()?;
+    let url = server.url();
+    let address = url.rsplit_once('/').map_or(url.as_str(), |(address, _)| address);
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = run::command("sh");
+    command.arg("tests/pg_regress/run.sh").arg(address);
+    command.env("PATH", format!("{}:{path}", server.bin().display()));
+    run::visibly(&mut command)
+}
+
 /// The same scenarios on the engines that users get: the built SQLite extension and a real server.
 fn conformance() -> Result<()> {
     let extension = paths::sqlite_extension();
     if !extension.is_file() {
         bail!("{} is missing: did `dist` run?", extension.display());
     }
-    let server = Server::start(&Options::throwaway("pg-test")).context("the server for the tests")?;
+    let server = test_server()?;
     let mut command = run::command("cargo");
     command.args(["test", "--package", "cloudsync_conformance"]);
     command.env("CLOUDSYNC_SQLITE_EXTENSION", extension);
     command.env("CLOUDSYNC_PG_URL", server.url()).env("CLOUDSYNC_PG_BIN", server.bin());
     run::visibly(&mut command)
+}
+
+fn test_server() -> Result<Server> {
+    Server::start(&Options::throwaway("pg-test")).context("the server for the tests")
 }

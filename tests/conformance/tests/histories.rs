@@ -123,7 +123,10 @@ impl History {
                 "INSERT INTO note (id, title) VALUES ('{key}', '{text}') \
                  ON CONFLICT (id) DO UPDATE SET title = excluded.title, weight = {number}"
             ),
-            6 if on_server => format!("UPDATE note SET id = id || 'x' WHERE id = '{key}'"),
+            6 if on_server => format!(
+                "UPDATE note SET id = id || 'x' WHERE id = '{key}'
+                 AND NOT EXISTS (SELECT FROM note WHERE id = '{key}x')"
+            ),
             6 => format!("INSERT OR REPLACE INTO note (id, title) VALUES ('{key}', '{text}')"),
             7 | 8 => format!(
                 "INSERT INTO tag VALUES ('{key}', 'n{}', '{text}') ON CONFLICT DO NOTHING",

@@ -1,6 +1,6 @@
 //! A database of its own for each test, and connections to it in a role.
 
-use postgres::{Client, NoTls};
+use postgres::{Client, Config, NoTls};
 
 /// A fresh database with the extension in it, dropped at the end.
 pub struct Server {
@@ -66,5 +66,6 @@ impl Drop for Server {
 /// # Panics
 /// The server does not answer.
 pub fn connect(url: &str, database: &str) -> Client {
-    Client::connect(&format!("{url} dbname={database}"), NoTls).expect("the server answers")
+    let mut config: Config = url.parse().expect("the URL of a server");
+    config.dbname(database).connect(NoTls).expect("the server answers")
 }
