@@ -9,7 +9,7 @@ use crate::catalog::{self, TableInfo};
 use crate::error::{Error, Result};
 use crate::savepoint::in_savepoint;
 use crate::table::{Table, clock_table, journal_table};
-use crate::{apply, fold, quote, system, trigger};
+use crate::{apply, fold, parked, quote, system, trigger};
 
 /// Flag of `cloudsync_init`: accept a key of one INTEGER PRIMARY KEY column.
 pub const ALLOW_INTEGER_KEY: i64 = 1;
@@ -207,6 +207,7 @@ fn cleanup_one(conn: &Connection, name: &str) -> Result<()> {
         quote::main(&clock_table(name))
     ))?;
     conn.execute("DELETE FROM main.cloudsync_table_settings WHERE tbl_name = ?1", [name])?;
+    parked::forget(conn, name, None)?;
     conn.execute(
         "DELETE FROM main.cloudsync_columns WHERE table_id IN (SELECT id FROM main.cloudsync_tables WHERE name = ?1)",
         [name],

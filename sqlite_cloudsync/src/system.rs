@@ -7,13 +7,13 @@ use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{Error, Result};
-use crate::rejections;
+use crate::{parked, rejections};
 
 /// What every database with synced tables has.
 const SYSTEM_TABLES: &str = include_str!("../../sql/sqlite/system.sql");
 
 /// The tables of [`SYSTEM_TABLES`], for their removal.
-const SYSTEM_TABLE_NAMES: [&str; 7] = [
+const SYSTEM_TABLE_NAMES: [&str; 8] = [
     "cloudsync_settings",
     "cloudsync_site_id",
     "cloudsync_tables",
@@ -21,6 +21,7 @@ const SYSTEM_TABLE_NAMES: [&str; 7] = [
     "cloudsync_table_settings",
     "cloudsync_guard",
     "cloudsync_rejections",
+    "cloudsync_parked",
 ];
 
 /// Setting: the release that created the tables.
@@ -67,6 +68,7 @@ pub fn create(conn: &Connection) -> Result<()> {
     }
     conn.execute_batch(SYSTEM_TABLES)?;
     conn.execute_batch(rejections::CREATE)?;
+    conn.execute_batch(parked::CREATE)?;
     set_setting(conn, VERSION, &SqlValue::Text(crate::VERSION.to_owned()))?;
     set_setting(conn, HIGHEST, &SqlValue::Integer(0))?;
     let site = uuid::Uuid::now_v7().into_bytes();
