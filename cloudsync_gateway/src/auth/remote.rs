@@ -51,24 +51,30 @@ impl RemoteKeys {
         Ok(RemoteKeys { url: url.to_owned(), client, state: Mutex::default() })
     }
 
-    /// The keys, fetched anew if they are old or not `sufficient`. If the source does not answer, the
-    /// keys of before go on being used.
-    pub async fn keys(&self, sufficient: impl Fn(&[VerificationKey]) -> bool) -> Arc<Vec<VerificationKey>> {
-        // Held while fetching: those who come meanwhile want the same answer.
+    /// The keys, fetched anew if they are old or not `sufficient`. Keys that are sufficient are not waited
+    /// for; if the source does not answer, those of before go on being used.
+    pub async fn keys(
+        self: &Arc<Self>,
+        sufficient: impl Fn(&[VerificationKey]) -> bool,
+    ) -> Arc<Vec<VerificationKey>> {
         let mut state = self.state.lock().await;
         let is_fresh = state.fetched_at.is_some_and(|at| at.elapsed() < MAX_AGE);
+        let is_sufficient = sufficient(&state.keys);
         let may_try = state.tried_at.is_none_or(|at| at.elapsed() >= MIN_INTERVAL);
-        if may_try && !(is_fresh && sufficient(&state.keys)) {
-            state.tried_at = Some(Instant::now());
-            match self.fetch().await {
-                Ok(keys) => {
-                    state.keys = Arc::new(keys);
-                    state.fetched_at = Some(Instant::now());
-                }
-                Err(error) => {
-                    tracing::warn!(error = %describe(error.as_ref()), "jwt.jwks_url cannot be fetched");
-                }
-            }
+        if !may_try || (is_fresh && is_sufficient) {
+            return state.keys.clone();
+        }
+        state.tried_at = Some(Instant::now());
+        if is_sufficient {
+            let this = self.clone();
+            tokio::spawn(async move {
+                let fetched = this.fetch().await;
+                this.state.lock().await.update(fetched);
+            });
+        } else {
+            // Held while fetching: those who come meanwhile may want the new keys too.
+            let fetched = self.fetch().await;
+            state.update(fetched);
         }
         state.keys.clone()
     }
@@ -81,5 +87,17 @@ impl RemoteKeys {
             ensure!(body.len() <= MAX_BYTES, "the set of keys is longer than {MAX_BYTES} bytes");
         }
         parse_set(std::str::from_utf8(&body).context("the set of keys is not UTF-8")?)
+    }
+}
+
+impl State {
+    fn update(&mut self, fetched: Result<Vec<VerificationKey>>) {
+        match fetched {
+            Ok(keys) => {
+                self.keys = Arc::new(keys);
+                self.fetched_at = Some(Instant::now());
+            }
+            Err(error) => tracing::warn!(error = %describe(error.as_ref()), "jwt.jwks_url cannot be fetched"),
+        }
     }
 }
