@@ -82,6 +82,15 @@ CREATE FUNCTION public.choose(status text, headers text) RETURNS text VOLATILE L
 CREATE FUNCTION public.secret() RETURNS int VOLATILE LANGUAGE sql AS 'SELECT 1';
 REVOKE ALL ON FUNCTION public.secret() FROM PUBLIC;
 CREATE FUNCTION public.sleep(seconds float) RETURNS void VOLATILE LANGUAGE sql AS 'SELECT pg_sleep(seconds)';
+-- Sleeps for ten minutes, whatever the role's time, and holds a lock of its number while it does.
+CREATE TABLE public.sleeping (id int PRIMARY KEY, mark text);
+INSERT INTO public.sleeping VALUES (1001, 'too long'), (1002, 'client gone');
+GRANT SELECT ON public.sleeping TO anon;
+CREATE FUNCTION public.sleep_long(mark text) RETURNS void VOLATILE LANGUAGE plpgsql SET statement_timeout = 0 AS $$
+    BEGIN
+        PERFORM pg_advisory_xact_lock(s.id) FROM sleeping s WHERE s.mark = sleep_long.mark;
+        PERFORM pg_sleep(600);
+    END $$;
 
 -- cloudsync's own.
 CREATE TABLE public.task (id text PRIMARY KEY, owner uuid, title text NOT NULL DEFAULT '');

@@ -19,7 +19,7 @@ const CONTRACT: &str = include_str!("contract.sql");
 const FUNCTIONS: &str = "'echo_domain','echo_bytea','echo_named','echo_text','echo_json','no_bytes','any_type','page',
     'many_bytes','add','exact','answer','nothing','rows','ambiguous','odd \"name','write_note','write_note_and_fail',
     'stable_write','count_notes','orphan','seen','seen_by_volatile','seen_hoisted','leave_behind','left_behind',
-    'session_claims','raise','choose','secret','sleep','made_later'";
+    'session_claims','raise','choose','secret','sleep','sleep_long','made_later'";
 
 /// What the tests share.
 pub struct World {
