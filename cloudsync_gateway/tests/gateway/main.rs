@@ -6,6 +6,7 @@ mod ask;
 mod calls;
 mod errors;
 mod limits;
+mod migration;
 mod process;
 mod sync;
 mod tokens;

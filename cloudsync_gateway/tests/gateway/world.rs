@@ -11,8 +11,10 @@ use tokio_postgres::{Client, NoTls};
 /// The secret of the gateways' tokens.
 pub const SECRET: &str = "a secret of at least thirty-two bytes, for tests";
 
-const FIXTURE: &str = include_str!("../../../supabase/fixture.sql");
-const MIGRATION: &str = include_str!("../../../supabase/migrations/20261121000000_cloudsync_api.sql");
+/// Supabase's look.
+pub const FIXTURE: &str = include_str!("../../../supabase/fixture.sql");
+/// What exposes cloudsync's functions.
+pub const MIGRATION: &str = include_str!("../../../supabase/migrations/20261121000000_cloudsync_api.sql");
 const CONTRACT: &str = include_str!("contract.sql");
 
 /// What can be called beside cloudsync's functions.
