@@ -100,7 +100,13 @@ pub async fn start(toml: &str, stop: impl Future<Output = ()> + Send + 'static) 
 
 async fn create(database: &str) {
     let admin = connect("postgres").await;
-    admin.batch_execute(&format!("DROP DATABASE IF EXISTS {database}")).await.unwrap();
+    // Those of earlier runs; one that another run is using stays.
+    let earlier = "SELECT datname::text FROM pg_database d WHERE datname LIKE 'cs\\_gateway\\_%' \
+        AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datid = d.oid)";
+    for row in admin.query(earlier, &[]).await.unwrap() {
+        let name: String = row.get(0);
+        let _ = admin.batch_execute(&format!("DROP DATABASE IF EXISTS {name}")).await;
+    }
     admin.batch_execute(&format!("CREATE DATABASE {database}")).await.unwrap();
     for script in [FIXTURE, MIGRATION, CONTRACT] {
         // A connection each, as the fixture changes the database's defaults.
