@@ -160,7 +160,7 @@ fn register(conn: &Connection, info: &TableInfo, algorithm: Algorithm) -> Result
     conn.execute(&sql, params![info.name, algorithm.name()])?;
     let table_id = conn.last_insert_rowid();
     for column in info.stored_columns() {
-        system::add_column(conn, table_id, &column.name)?;
+        system::add_column(conn, table_id, &column.name, 0)?;
     }
     let table = Table::require(conn, &info.name)?;
     create_tables(conn, &table)?;
@@ -300,9 +300,11 @@ pub fn register_new_columns(conn: &Connection) -> Result<Vec<(i64, Vec<ColumnId>
     for table in Table::all(conn)? {
         let mut ids = Vec::new();
         for name in &table.unknown {
-            ids.push(system::add_column(conn, table.synced.id, name)?);
+            ids.push(system::add_column(conn, table.synced.id, name, ColumnId::LATE)?);
         }
         if !ids.is_empty() {
+            // What the server has in these columns was left out when it came.
+            system::download_again(conn, table.synced.id)?;
             added.push((table.synced.id, ids));
         }
     }

@@ -286,24 +286,34 @@ pub fn require_table(conn: &Connection, name: &str) -> Result<SyncedTable> {
     table(conn, name)?.ok_or_else(|| Error::not_synced(name))
 }
 
+/// Lets the next sync download a table as a whole.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn download_again(conn: &Connection, table_id: i64) -> Result<()> {
+    conn.execute("UPDATE main.cloudsync_tables SET pulled = 0 WHERE id = ?1", [table_id])?;
+    Ok(())
+}
+
 /// The ids of a table's columns, of dropped ones too.
 ///
 /// # Errors
 /// The database cannot be read.
 pub fn column_ids(conn: &Connection, table_id: i64) -> Result<Vec<(String, ColumnId)>> {
     let mut statement =
-        conn.prepare_cached("SELECT name, id FROM main.cloudsync_columns WHERE table_id = ?1 ORDER BY id")?;
+        conn.prepare_cached("SELECT name, id FROM main.cloudsync_columns WHERE table_id = ?1")?;
     let rows = statement.query_map([table_id], |row| Ok((row.get(0)?, ColumnId(row.get(1)?))))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Gives a column the next id of its table.
+/// Gives a column the next id of its table, with the mark `late` (0 or [`ColumnId::LATE`]).
 ///
 /// # Errors
 /// The database cannot be written.
-pub fn add_column(conn: &Connection, table_id: i64, name: &str) -> Result<ColumnId> {
+pub fn add_column(conn: &Connection, table_id: i64, name: &str, late: u16) -> Result<ColumnId> {
     let sql = "INSERT INTO main.cloudsync_columns(table_id, name, id)
-               SELECT ?1, ?2, coalesce(max(id) + 1, 0) FROM main.cloudsync_columns WHERE table_id = ?1
+               SELECT ?1, ?2, ?3 | coalesce(max(id & ~?4) + 1, 0) FROM main.cloudsync_columns WHERE table_id = ?1
                RETURNING id";
-    Ok(ColumnId(conn.query_row(sql, params![table_id, name], |row| row.get(0))?))
+    let bound = params![table_id, name, late, ColumnId::LATE];
+    Ok(ColumnId(conn.query_row(sql, bound, |row| row.get(0))?))
 }

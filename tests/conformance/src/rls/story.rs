@@ -68,7 +68,7 @@ impl Teller {
         }
         let mut created: Vec<String> = policies.iter().map(|policy| policy.create()).collect();
         // What policies read is watched in every second world, and looked at by each pull in the others.
-        if seed % 2 == 0 {
+        if seed.is_multiple_of(2) {
             created
                 .extend(schema.table_names().iter().map(|table| format!("SELECT cloudsync_init('{table}')")));
         }
