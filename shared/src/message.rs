@@ -79,8 +79,21 @@ pub struct PullRequest {
     pub from: Option<Snapshot>,
     /// Where to go on; `None`: at the start.
     pub progress: Option<Progress>,
+    /// Rows that it holds and does not want again, by table; looked at only without `from`.
+    pub held: Vec<(String, RoaringTreemap)>,
     /// Roughly how many bytes of values the answer may hold.
     pub max_bytes: u32,
+}
+
+/// All that decides what a user may see of a table, but for the table's own rows, boiled down to two
+/// numbers. Opaque to the device: if one is not what it was, what the device holds may be wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// Which columns. If it changed, rows that the device holds may lack some.
+    pub columns: u64,
+    /// Which rows: identity, grants, policies, and what policies read. If it changed, rows may have
+    /// come into sight or gone out of it without having been written.
+    pub rows: u64,
 }
 
 /// What comes after a page.
@@ -100,6 +113,8 @@ pub struct PullReply {
     pub epoch: Epoch,
     /// The server's clock.
     pub server_time: Millis,
+    /// On the first page, the view of each table asked for, in order; else empty.
+    pub views: Vec<View>,
     /// The rows.
     pub changes: ChangeBatch,
     /// Some row changed that the user may not see, or that is deleted: if the device holds rows, it

@@ -12,7 +12,7 @@ use cloudsync_shared::id::{CausalLength, RowId, SiteId};
 use cloudsync_shared::key::Key;
 use cloudsync_shared::message::{
     Epoch, GoneReply, GoneRequest, Message, Next, Progress, PullReply, PullRequest, PushReply, PushRequest,
-    RowResult, Snapshot,
+    RowResult, Snapshot, View,
 };
 use cloudsync_shared::port::Refusal;
 use cloudsync_shared::value::Value;
@@ -119,6 +119,7 @@ fn pull_request() -> PullRequest {
         from: Some(Snapshot("700:700:".into())),
         progress: Some(progress()),
         max_bytes: 1 << 20,
+        held: vec![("any".into(), ids(&[4, 5]))],
     }
 }
 
@@ -138,6 +139,7 @@ fn messages() -> Vec<(&'static str, Message)> {
             Message::PullReply(PullReply {
                 epoch: EPOCH,
                 server_time: Millis(1_755_820_800_000),
+                views: vec![View { columns: 1, rows: 2 }, View { columns: 3, rows: u64::MAX }],
                 changes: ChangeBatch::default(),
                 hidden: true,
                 next: Next::More(progress()),

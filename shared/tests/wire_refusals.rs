@@ -125,6 +125,7 @@ fn snapshots_times_and_sets_keep_their_rules() {
     let late = PullReply {
         epoch: EPOCH,
         server_time: Millis(limits::MAX_MILLIS.0 + 1),
+        views: Vec::new(),
         changes: ChangeBatch::default(),
         hidden: false,
         next: Next::Done(Snapshot("1:1:".into())),

@@ -16,7 +16,8 @@ SELECT 'site_id',
         || '7' || substr(r.hex, 14, 19)
 FROM (SELECT replace(gen_random_uuid()::text, '-', '') AS hex) r;
 INSERT INTO cloudsync.settings (key, value)
-VALUES ('epoch', replace(gen_random_uuid()::text, '-', ''));
+VALUES ('epoch', replace(gen_random_uuid()::text, '-', '')),
+    ('view_secret', gen_random_uuid()::text);
 
 -- Every replica that wrote something here, by the number under which clocks name it. 0 is this one.
 CREATE TABLE cloudsync.sites (

@@ -7,13 +7,14 @@ CREATE TABLE IF NOT EXISTS main.cloudsync_settings(
 -- Sites met, by ordinal; 0 is this database.
 CREATE TABLE IF NOT EXISTS main.cloudsync_site_id(id INTEGER PRIMARY KEY, site_id BLOB UNIQUE NOT NULL);
 -- base: rows may stand here without a clock. base_done: those have all been pushed.
--- bulk_unsent: rows of a bulk write are unsent, which the index on unsent leaves out. pulled: the
--- server's rows were downloaded as a whole once.
+-- bulk_unsent: rows of a bulk write are unsent, which the index on unsent leaves out. pulled: 0 the
+-- server's rows must be downloaded as a whole, 1 they were, 2 all must be compared, since what the user
+-- may see has changed. view_*: what decided that when they were last downloaded or compared.
 CREATE TABLE IF NOT EXISTS main.cloudsync_tables(
   id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, algorithm TEXT NOT NULL,
   enabled INTEGER NOT NULL DEFAULT 1, base INTEGER NOT NULL DEFAULT 0,
   base_done INTEGER NOT NULL DEFAULT 0, bulk_unsent INTEGER NOT NULL DEFAULT 0,
-  pulled INTEGER NOT NULL DEFAULT 0);
+  pulled INTEGER NOT NULL DEFAULT 0, view_columns INTEGER, view_rows INTEGER);
 -- The numbers of columns in clocks and journals; never reused.
 CREATE TABLE IF NOT EXISTS main.cloudsync_columns(
   table_id INTEGER NOT NULL, name TEXT NOT NULL, id INTEGER NOT NULL,

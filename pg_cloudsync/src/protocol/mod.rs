@@ -4,7 +4,7 @@
 //! row-level security decide; the metadata is read and written as the owner, in scopes that run
 //! nothing of the caller's. No function keeps state between calls.
 //!
-//! Import order: `printed`, `spi` → `types` → `set` → `table` → `sites`, `cursor`, `rows`, `known` → `item`,
+//! Import order: `printed`, `spi` → `types` → `set` → `table` → `sites`, `cursor`, `rows`, `known` → `sight`, `view`, `item`,
 //! `lock`, `reread` → `write` → `store` → `push`, `pull`, `gone`, `changes` → `payload`.
 
 mod changes;
@@ -21,11 +21,13 @@ mod refuse;
 mod reread;
 mod rows;
 mod set;
+mod sight;
 mod sites;
 mod spi;
 mod store;
 mod table;
 mod types;
+mod view;
 mod write;
 
 use std::panic::AssertUnwindSafe;

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use cloudsync_shared::change::{ChangeBatch, TableChanges};
 use cloudsync_shared::id::RowId;
-use cloudsync_shared::message::{Epoch, Next, Progress, PullReply, PullRequest, Snapshot};
+use cloudsync_shared::message::{Epoch, Next, Progress, PullReply, PullRequest, Snapshot, View};
 use roaring::RoaringTreemap;
 
 use super::cursor::{present, touched_since};
 use super::rows::{ClockRow, clocks_after, clocks_of, size_of, visible_changes};
+use super::sight::few_visible;
 use super::sites::SiteNames;
 use super::spi::Mode;
 use super::table::{Table, find_tables};
+use super::view;
 use crate::error::PgError;
 use crate::settings;
 
@@ -19,6 +21,8 @@ use crate::settings;
 const MAX_PAGE_BYTES: usize = 32 << 20;
 /// The most rows looked at for one page: bounds its time where few of them are visible.
 const MAX_ROWS_LOOKED_AT: usize = 100_000;
+/// More touched rows than these, and it pays to look first which rows the caller sees at all.
+const MANY_TOUCHED: u64 = 10_000;
 /// Rows looked at in one step, at first and at most.
 const FIRST_STEP: usize = 512;
 const MAX_STEP: usize = 10_000;
@@ -34,29 +38,34 @@ pub(super) fn pull(request: &PullRequest) -> Result<PullReply, PgError> {
     let has_cursor = request.from.is_some() || request.progress.is_some();
     let is_of_this_life = request.epoch == Some(epoch) || (request.epoch.is_none() && !has_cursor);
     if !is_of_this_life {
-        let next = Next::Done(Snapshot(String::new()));
-        return Ok(PullReply { epoch, server_time, changes: ChangeBatch::default(), hidden: false, next });
+        let (changes, next) = (ChangeBatch::default(), Next::Done(Snapshot(String::new())));
+        return Ok(PullReply { epoch, server_time, views: Vec::new(), changes, hidden: false, next });
     }
     let until = match &request.progress {
         Some(progress) => progress.until.clone(),
         None => present(mode)?,
     };
-    let tables: Vec<Table> =
-        find_tables(mode, Some(&request.tables))?.into_iter().filter(Table::can_select).collect();
+    let mut tables = find_tables(mode, Some(&request.tables))?;
+    let views = match request.progress {
+        None => view::views(mode, &request.tables, &tables)?,
+        Some(_) => Vec::new(),
+    };
+    tables.retain(Table::can_select);
     let touched = match &request.from {
         None => None,
         Some(from) => Some(touched_since(mode, from, SiteNames::find(mode, request.site)?)?),
     };
-    let mut page = Page::new(request.max_bytes, touched);
+    let mut page = Page::new(request, touched);
     let stopped_at = page.walk(&tables, request.progress.as_ref())?;
-    Ok(page.reply(epoch, until, stopped_at))
+    Ok(page.reply(epoch, views, until, stopped_at))
 }
 
-struct Page {
+struct Page<'a> {
     mode: Mode,
     sites: SiteNames,
-    /// The rows to look at, by table; `None`: all of them.
+    /// The rows to look at, by table; `None`: all of them but the held ones.
     touched: Option<BTreeMap<i64, RoaringTreemap>>,
+    held: &'a [(String, RoaringTreemap)],
     max_bytes: usize,
     bytes: usize,
     looked_at: usize,
@@ -65,13 +74,14 @@ struct Page {
     hidden: bool,
 }
 
-impl Page {
-    fn new(max_bytes: u32, touched: Option<BTreeMap<i64, RoaringTreemap>>) -> Page {
+impl Page<'_> {
+    fn new(request: &PullRequest, touched: Option<BTreeMap<i64, RoaringTreemap>>) -> Page<'_> {
         Page {
             mode: Mode::Read,
             sites: SiteNames::default(),
             touched,
-            max_bytes: usize::try_from(max_bytes).unwrap_or(MAX_PAGE_BYTES).min(MAX_PAGE_BYTES),
+            held: &request.held,
+            max_bytes: usize::try_from(request.max_bytes).unwrap_or(MAX_PAGE_BYTES).min(MAX_PAGE_BYTES),
             bytes: 0,
             looked_at: 0,
             rows: 0,
@@ -105,9 +115,10 @@ impl Page {
         let columns = table.readable().map(|column| column.name.clone()).collect();
         let mut told = TableChanges { table: table.schema.name.clone(), columns, rows: Vec::new() };
         let mut stopped = None;
+        let chosen = self.choose(table)?;
         loop {
             let step = self.next_step();
-            let candidates = self.candidates(table, after, step)?;
+            let candidates = self.candidates(table, chosen.as_ref(), after, step)?;
             let Some(last) = candidates.last else { break };
             let changes = visible_changes(self.mode, table, &mut self.sites, &candidates.rows)?;
             self.hidden |= self.touched.is_some()
@@ -136,15 +147,49 @@ impl Page {
         Ok(stopped)
     }
 
-    fn candidates(&self, table: &Table, after: u64, step: usize) -> Result<Candidates, PgError> {
+    /// The ids of the rows of a table to look at; `None`: all that the device does not hold.
+    fn choose(&mut self, table: &Table) -> Result<Option<RoaringTreemap>, PgError> {
         let Some(touched) = &self.touched else {
-            let rows = clocks_after(self.mode, table, after, step)?;
-            return Ok(Candidates { asked: rows.len(), last: rows.last().map(|row| row.row_id), rows });
+            let visible = few_visible(self.mode, table)?;
+            return Ok(visible.map(|visible| match self.held_of(table) {
+                Some(held) => visible - held,
+                None => visible,
+            }));
         };
-        let ids: Vec<u64> = match touched.get(&table.id) {
-            Some(ids) => ids_after(ids, after).take(step).collect(),
-            None => Vec::new(),
+        let touched = touched.get(&table.id).cloned().unwrap_or_default();
+        if touched.len() <= MANY_TOUCHED {
+            return Ok(Some(touched));
+        }
+        Ok(Some(match few_visible(self.mode, table)? {
+            Some(visible) => {
+                let chosen = &touched & &visible;
+                self.hidden |= chosen.len() < touched.len();
+                chosen
+            }
+            None => touched,
+        }))
+    }
+
+    fn held_of(&self, table: &Table) -> Option<&RoaringTreemap> {
+        self.held.iter().find(|(name, _)| *name == table.schema.name).map(|(_, ids)| ids)
+    }
+
+    fn candidates(
+        &self,
+        table: &Table,
+        chosen: Option<&RoaringTreemap>,
+        after: u64,
+        step: usize,
+    ) -> Result<Candidates, PgError> {
+        let Some(chosen) = chosen else {
+            let mut rows = clocks_after(self.mode, table, after, step)?;
+            let last = rows.last().map(|row| row.row_id);
+            if let Some(held) = self.held_of(table) {
+                rows.retain(|row| !held.contains(row.row_id));
+            }
+            return Ok(Candidates { asked: rows.len(), last, rows });
         };
+        let ids: Vec<u64> = ids_after(chosen, after).take(step).collect();
         let rows = if ids.is_empty() { Vec::new() } else { clocks_of(self.mode, table, &ids)? };
         Ok(Candidates { asked: ids.len(), last: ids.last().copied(), rows })
     }
@@ -163,12 +208,19 @@ impl Page {
         self.bytes >= self.max_bytes || self.looked_at >= MAX_ROWS_LOOKED_AT
     }
 
-    fn reply(self, epoch: Epoch, until: Snapshot, stopped_at: Option<(String, u64)>) -> PullReply {
+    fn reply(
+        self,
+        epoch: Epoch,
+        views: Vec<View>,
+        until: Snapshot,
+        stopped_at: Option<(String, u64)>,
+    ) -> PullReply {
         let next = match stopped_at {
             Some((table, after)) => Next::More(Progress { until, table, after: RowId(after) }),
             None => Next::Done(until),
         };
-        PullReply { epoch, server_time: settings::now(), changes: self.changes, hidden: self.hidden, next }
+        let server_time = settings::now();
+        PullReply { epoch, server_time, views, changes: self.changes, hidden: self.hidden, next }
     }
 }
 

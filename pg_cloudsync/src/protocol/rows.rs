@@ -6,7 +6,7 @@ use cloudsync_shared::id::{RowId, SiteId, SiteOrdinal};
 use cloudsync_shared::key::Key;
 use cloudsync_shared::value::Value;
 
-use super::set::{Set, base_join};
+use super::set::{Set, base_join, clock_join};
 use super::sites::SiteNames;
 use super::spi::{Arg, Mode, Row, query};
 use super::table::{Table, TableColumn};
@@ -64,6 +64,22 @@ pub(super) fn newer_clocks_after(
     let (after, limit) = (i64::try_from(after).unwrap_or(i64::MAX), i64::try_from(limit).unwrap_or(i64::MAX));
     let args = vec![Arg::Long(after), Arg::Long(limit), Arg::Long(than)];
     AsOwner::run(|| query(mode, &sql, args, |row| read_clock(table, row)))
+}
+
+/// The ids of the rows with these keys, as far as they have one, in no order.
+///
+/// # Errors
+/// The metadata cannot be read.
+pub(super) fn ids_of(mode: Mode, table: &Table, keys: &[&[Value]]) -> Result<Vec<u64>, PgError> {
+    let mut set = Set::default();
+    set.push_keys(&table.keys, keys)?;
+    let sql = format!(
+        "SELECT c.row_id FROM {} JOIN {} AS c ON {}",
+        set.as_from_item(),
+        table.clocks,
+        clock_join(&table.keys)
+    );
+    AsOwner::run(|| query(mode, &sql, set.into_args(), |row| Ok(row.known_long(1)?.unsigned_abs())))
 }
 
 /// The clock rows of these ids, as far as they exist, by row id.

@@ -1,8 +1,11 @@
 //! The only caller of SPI in the protocol: statements with typed arguments, rows read by closure.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
-use pgrx::spi::{SpiClient, SpiTupleTable};
+use pgrx::spi::{OwnedPreparedStatement, SpiClient, SpiTupleTable};
 
 use crate::error::PgError;
 
@@ -90,6 +93,42 @@ pub(super) fn query<T>(
         }
         Ok(rows)
     })
+}
+
+/// As [`query`], of a statement that only reads, with a list of numbers as its one argument. Its plan
+/// is made once a session: for statements whose planning costs more than their run.
+///
+/// # Errors
+/// As [`query`].
+pub(super) fn query_kept<T>(
+    sql: &'static str,
+    numbers: Vec<i64>,
+    mut read: impl FnMut(&Row<'_, '_>) -> Result<T, PgError>,
+) -> Result<Vec<T>, PgError> {
+    let kept =
+        KEPT.with_borrow(|kept| kept.iter().find(|(text, _)| *text == sql).map(|(_, plan)| plan.clone()));
+    Spi::connect(|client| {
+        let plan = match kept {
+            Some(plan) => plan,
+            None => {
+                let types = [pg_sys::PgOid::from(pg_sys::INT8ARRAYOID)];
+                let plan = Rc::new(client.prepare(sql, &types)?.keep());
+                KEPT.with_borrow_mut(|kept| kept.push((sql, plan.clone())));
+                plan
+            }
+        };
+        let mut table = client.select(&*plan, None, &[datum(Arg::Longs(numbers))])?;
+        let mut rows = Vec::with_capacity(table.len());
+        while table.next().is_some() {
+            rows.push(read(&Row(&table))?);
+        }
+        Ok(rows)
+    })
+}
+
+thread_local! {
+    /// The plans of [`query_kept`]; PostgreSQL itself notices when one is out of date.
+    static KEPT: RefCell<Vec<(&'static str, Rc<OwnedPreparedStatement>)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Runs a statement that writes and returns nothing; answers how many rows it touched.

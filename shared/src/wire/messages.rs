@@ -5,7 +5,7 @@ use crate::hlc::Millis;
 use crate::id::SiteId;
 use crate::message::{
     Epoch, GoneReply, GoneRequest, Message, Next, Progress, PullReply, PullRequest, PushReply, PushRequest,
-    Snapshot,
+    Snapshot, View,
 };
 use crate::varint::{self, Reader};
 use crate::wire::limits::{MAX_MILLIS, MAX_SNAPSHOT_BYTES, MAX_TABLES};
@@ -18,6 +18,8 @@ const PULL_REQUEST: u8 = 4;
 const PULL_REPLY: u8 = 5;
 const GONE_REQUEST: u8 = 6;
 const GONE_REPLY: u8 = 7;
+
+const VIEW_BYTES: usize = 16;
 
 const MORE: u8 = 0;
 const DONE: u8 = 1;
@@ -118,7 +120,7 @@ fn put_pull_request(out: &mut Vec<u8>, request: &PullRequest) -> Result<()> {
     put_option(out, request.from.as_ref(), put_snapshot)?;
     put_option(out, request.progress.as_ref(), put_progress)?;
     varint::put_u64(out, u64::from(request.max_bytes));
-    Ok(())
+    ids::put_sets(out, &request.held)
 }
 
 fn read_pull_request(input: &mut Reader<'_>) -> Result<PullRequest> {
@@ -127,7 +129,8 @@ fn read_pull_request(input: &mut Reader<'_>) -> Result<PullRequest> {
     let tables = (0..tables).map(|_| stream::name(input)).collect::<Result<Vec<_>>>()?;
     let from = read_option(input, read_snapshot)?;
     let progress = read_option(input, read_progress)?;
-    Ok(PullRequest { site, epoch, tables, from, progress, max_bytes: input.u32()? })
+    let max_bytes = input.u32()?;
+    Ok(PullRequest { site, epoch, tables, from, progress, max_bytes, held: ids::sets(input)? })
 }
 
 fn put_pull_reply(out: &mut Vec<u8>, reply: &PullReply) -> Result<()> {
@@ -143,6 +146,11 @@ fn put_pull_reply(out: &mut Vec<u8>, reply: &PullReply) -> Result<()> {
             put_snapshot(out, snapshot)?;
         }
     }
+    stream::put_count(out, reply.views.len(), TABLES, MAX_TABLES)?;
+    for view in &reply.views {
+        out.extend_from_slice(&view.columns.to_le_bytes());
+        out.extend_from_slice(&view.rows.to_le_bytes());
+    }
     batch::put(out, &reply.changes)
 }
 
@@ -155,7 +163,14 @@ fn read_pull_reply(input: &mut Reader<'_>) -> Result<PullReply> {
         DONE => Next::Done(read_snapshot(input)?),
         _ => return Err(Error::malformed(offset, "what comes next has an unknown form")),
     };
-    Ok(PullReply { epoch, server_time, changes: batch::read(input)?, hidden, next })
+    let views = stream::count(input, VIEW_BYTES, TABLES, MAX_TABLES)?;
+    let views = (0..views).map(|_| read_view(input)).collect::<Result<Vec<_>>>()?;
+    Ok(PullReply { epoch, server_time, views, changes: batch::read(input)?, hidden, next })
+}
+
+fn read_view(input: &mut Reader<'_>) -> Result<View> {
+    let columns = u64::from_le_bytes(input.array()?);
+    Ok(View { columns, rows: u64::from_le_bytes(input.array()?) })
 }
 
 fn put_sender(out: &mut Vec<u8>, site: SiteId, epoch: Option<Epoch>) {

@@ -8,7 +8,7 @@ use cloudsync_shared::id::{CausalLength, RowId, SiteId};
 use cloudsync_shared::key::Key;
 use cloudsync_shared::message::{
     Epoch, GoneReply, GoneRequest, Message, Next, Progress, PullReply, PullRequest, PushReply, PushRequest,
-    RowResult, Snapshot,
+    RowResult, Snapshot, View,
 };
 use cloudsync_shared::port::Refusal;
 use cloudsync_shared::value::{Value, uuid_text};
@@ -62,17 +62,19 @@ fn pull_request() -> impl Strategy<Value = Message> {
         option::of(snapshot()),
         option::of(progress()),
         any::<u32>(),
+        id_sets(),
     )
-        .prop_map(|(site, epoch, tables, from, progress, max_bytes)| {
-            Message::PullRequest(PullRequest { site, epoch, tables, from, progress, max_bytes })
+        .prop_map(|(site, epoch, tables, from, progress, max_bytes, held)| {
+            Message::PullRequest(PullRequest { site, epoch, tables, from, progress, max_bytes, held })
         })
 }
 
 fn pull_reply() -> impl Strategy<Value = Message> {
     let next = prop_oneof![progress().prop_map(Next::More), snapshot().prop_map(Next::Done)];
-    (epoch(), millis(), batch(), any::<bool>(), next).prop_map(
-        |(epoch, server_time, changes, hidden, next)| {
-            Message::PullReply(PullReply { epoch, server_time, changes, hidden, next })
+    let view = any::<(u64, u64)>().prop_map(|(columns, rows)| View { columns, rows });
+    (epoch(), millis(), vec(view, 0..4), batch(), any::<bool>(), next).prop_map(
+        |(epoch, server_time, views, changes, hidden, next)| {
+            Message::PullReply(PullReply { epoch, server_time, views, changes, hidden, next })
         },
     )
 }

@@ -7,12 +7,13 @@ use cloudsync_shared::message::{
     Epoch, GoneRequest, Message, Next, PullReply, PullRequest, PushReply, PushRequest, Snapshot,
 };
 use cloudsync_shared::wire;
+use roaring::RoaringTreemap;
 use rusqlite::Connection;
 
 use crate::error::{Error, Result};
 use crate::inbox::{self, Received};
 use crate::network::progress::{self, Phase, Progress, ProgressCallback};
-use crate::network::state::{self, ServerState};
+use crate::network::state::{self, Pulled, Purpose, ServerState};
 use crate::network::transport::Transport;
 use crate::outbox::{self, Pass};
 use crate::savepoint::in_savepoint;
@@ -126,36 +127,52 @@ impl<'a> Session<'a> {
         Ok(postponed)
     }
 
-    /// Receives everything new. A device that has not seen a table yet gets it whole first.
+    /// Receives everything new. A table that the device has not seen yet it gets whole first; one of which
+    /// the user may see other rows than before is compared with the server's last.
     ///
     /// # Errors
     /// As [`sync`].
     pub fn receive(&mut self) -> Result<Received> {
         let mut received = Received::default();
         let names: Vec<String> = Table::all(self.conn)?.into_iter().map(|table| table.schema.name).collect();
-        let fresh = state::never_pulled(self.conn)?;
-        let state = ServerState::load(self.conn)?;
-        if state.cursor.is_some() && !fresh.is_empty() {
-            self.download(&fresh, None, &mut received)?;
+        if ServerState::load(self.conn)?.cursor.is_none() {
+            self.download(Purpose::Whole, &names, &mut received)?;
+            return Ok(received);
         }
-        let state = ServerState::load(self.conn)?;
-        self.download(&names, state.cursor, &mut received)?;
+        self.download_new_tables(&mut received)?;
+        self.download(Purpose::News, &names, &mut received)?;
+        // The news may have said that other columns of a table may be read than those it has.
+        self.download_new_tables(&mut received)?;
+        let stale = state::tables_pulled(self.conn, Pulled::Stale)?;
+        if !stale.is_empty() {
+            self.download(Purpose::Sight, &stale, &mut received)?;
+        }
         Ok(received)
     }
 
-    /// Downloads pages until the end. With `from` the device's cursor moves to it; without, these tables
-    /// are whole afterwards, and become the cursor only if there was none.
-    fn download(&mut self, tables: &[String], from: Option<Snapshot>, received: &mut Received) -> Result<()> {
+    fn download_new_tables(&mut self, received: &mut Received) -> Result<()> {
+        let new = state::tables_pulled(self.conn, Pulled::Never)?;
+        if new.is_empty() { Ok(()) } else { self.download(Purpose::Whole, &new, received) }
+    }
+
+    /// Downloads pages until the end, and removes what is gone.
+    fn download(&mut self, purpose: Purpose, tables: &[String], received: &mut Received) -> Result<()> {
+        let from = match purpose {
+            Purpose::News => ServerState::load(self.conn)?.cursor,
+            Purpose::Whole | Purpose::Sight => None,
+        };
         // Of a download that was cut, the pages before may have had hidden rows.
         let mut hidden = ServerState::load(self.conn)?.progress.is_some();
         loop {
             let state = ServerState::load(self.conn)?;
+            let progress = state.progress.clone().filter(|(of, _)| *of == purpose).map(|(_, at)| at);
             let request = PullRequest {
                 site: self.site,
                 epoch: state.epoch,
                 tables: tables.to_vec(),
                 from: from.clone(),
-                progress: state.progress.clone(),
+                progress,
+                held: if purpose == Purpose::Sight { self.held(tables)? } else { Vec::new() },
                 max_bytes: u32::try_from(self.transport.chunk_bytes()).unwrap_or(u32::MAX),
             };
             let reply = self.pull(Message::PullRequest(request))?;
@@ -167,14 +184,12 @@ impl<'a> Session<'a> {
                 // Everything counts as unsent and unseen: the next call starts over, with the send.
                 return Err(Error::network("the server was restored or replaced: sync again"));
             }
-            // Read again: at the first contact the epoch has just been noted.
-            let state = ServerState::load(self.conn)?;
             hidden |= reply.hidden;
-            if let Some(end) = self.apply_page(state, reply, received)? {
+            if let Some(end) = self.apply_page(purpose, tables, reply, received)? {
                 if hidden || from.is_none() {
-                    self.remove_gone(from.clone(), received)?;
+                    self.remove_gone(from.clone(), tables, received)?;
                 }
-                return self.finish_download(tables, from.is_none(), end);
+                return self.finish_download(purpose, tables, end);
             }
         }
     }
@@ -182,13 +197,16 @@ impl<'a> Session<'a> {
     /// Merges a page and moves on; the end of the download if that was the last.
     fn apply_page(
         &mut self,
-        mut state: ServerState,
+        purpose: Purpose,
+        tables: &[String],
         reply: PullReply,
         received: &mut Received,
     ) -> Result<Option<Snapshot>> {
+        // Read anew: at the first contact the epoch has just been noted.
+        let mut state = ServerState::load(self.conn)?;
         let end = match reply.next {
             Next::More(progress) => {
-                state.progress = Some(progress);
+                state.progress = Some((purpose, progress));
                 None
             }
             Next::Done(snapshot) => {
@@ -196,26 +214,40 @@ impl<'a> Session<'a> {
                 Some(snapshot)
             }
         };
-        let page = inbox::apply_page(self.conn, reply.changes, reply.server_time, |conn| state.store(conn))?;
+        let page = inbox::apply_page(self.conn, reply.changes, reply.server_time, |conn| {
+            match purpose {
+                Purpose::News => state::mark_stale(conn, tables, &reply.views)?,
+                Purpose::Whole | Purpose::Sight => state::keep_views(conn, tables, &reply.views)?,
+            }
+            state.store(conn)
+        })?;
         received.add(page);
         self.tell(Phase::Receiving, received.rows as u64)?;
         Ok(end)
     }
 
-    fn finish_download(&mut self, tables: &[String], whole: bool, end: Snapshot) -> Result<()> {
+    fn finish_download(&mut self, purpose: Purpose, tables: &[String], end: Snapshot) -> Result<()> {
         in_savepoint(self.conn, || {
             let mut state = ServerState::load(self.conn)?;
-            if !whole || state.cursor.is_none() {
+            if purpose == Purpose::News || state.cursor.is_none() {
                 state.cursor = Some(end);
                 state.store(self.conn)?;
             }
-            state::mark_pulled(self.conn, tables)
+            if purpose != Purpose::News {
+                state::set_pulled(self.conn, tables, Pulled::All)?;
+            }
+            Ok(())
         })
     }
 
     /// Asks which of the held rows are gone, if there are any, and removes them.
-    fn remove_gone(&mut self, from: Option<Snapshot>, received: &mut Received) -> Result<()> {
-        let held = inbox::held(self.conn)?;
+    fn remove_gone(
+        &mut self,
+        from: Option<Snapshot>,
+        tables: &[String],
+        received: &mut Received,
+    ) -> Result<()> {
+        let held = self.held(tables)?;
         let (false, Some(epoch)) = (held.is_empty(), ServerState::load(self.conn)?.epoch) else {
             return Ok(());
         };
@@ -228,6 +260,13 @@ impl<'a> Session<'a> {
             received.add(inbox::remove_gone(self.conn, &reply.gone)?);
         }
         Ok(())
+    }
+
+    /// The ids of the rows of these tables that the device holds.
+    fn held(&self, tables: &[String]) -> Result<Vec<(String, RoaringTreemap)>> {
+        let mut held = inbox::held(self.conn)?;
+        held.retain(|(table, _)| tables.contains(table));
+        Ok(held)
     }
 
     /// Notes which life of the server answered. `true`: it is another one than before, and what was

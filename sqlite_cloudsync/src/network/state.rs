@@ -1,8 +1,8 @@
 //! What a device remembers of its server, stored with the data so that it can never disagree with it.
 
 use cloudsync_shared::id::RowId;
-use cloudsync_shared::message::{Epoch, Progress, Snapshot};
-use rusqlite::Connection;
+use cloudsync_shared::message::{Epoch, Progress, Snapshot, View};
+use rusqlite::{Connection, params};
 
 use crate::error::Result;
 use crate::system::{get_text, set_text};
@@ -14,6 +14,30 @@ const VERSION: &str = "server_version";
 const LAST_SYNC: &str = "last_sync";
 const CLOCK_OFFSET: &str = "clock_offset";
 
+/// What a download is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// All rows of tables that were never downloaded.
+    Whole,
+    /// What changed since the cursor.
+    News,
+    /// The rows that came into sight without having been written.
+    Sight,
+}
+
+impl Purpose {
+    const ALL: [(Purpose, &'static str); 3] =
+        [(Purpose::Whole, "whole"), (Purpose::News, "news"), (Purpose::Sight, "sight")];
+
+    fn name(self) -> &'static str {
+        Purpose::ALL.iter().find(|(purpose, _)| *purpose == self).map_or("news", |(_, name)| name)
+    }
+
+    fn from_name(name: &str) -> Option<Purpose> {
+        Purpose::ALL.iter().find(|(_, own)| *own == name).map(|(purpose, _)| *purpose)
+    }
+}
+
 /// Where the next download begins, and where an unfinished one goes on.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServerState {
@@ -22,7 +46,7 @@ pub struct ServerState {
     /// The end of the last complete download; `None`: there was none.
     pub cursor: Option<Snapshot>,
     /// An unfinished download.
-    pub progress: Option<Progress>,
+    pub progress: Option<(Purpose, Progress)>,
 }
 
 impl ServerState {
@@ -47,7 +71,8 @@ impl ServerState {
         set_text(conn, EPOCH, epoch.as_deref())?;
         set_text(conn, CURSOR, self.cursor.as_ref().map(|cursor| cursor.0.as_str()))?;
         let progress = self.progress.as_ref();
-        let progress = progress.map(|at| format!("{} {} {}", at.until.0, at.after.0, at.table));
+        let progress = progress
+            .map(|(purpose, at)| format!("{} {} {} {}", purpose.name(), at.until.0, at.after.0, at.table));
         set_text(conn, PROGRESS, progress.as_deref())
     }
 }
@@ -86,34 +111,75 @@ pub fn last_sync(conn: &Connection) -> Result<(Option<i64>, Option<i64>)> {
     Ok((number(LAST_SYNC)?, number(CLOCK_OFFSET)?))
 }
 
-/// The tables that were never downloaded as a whole.
+/// How a table's rows on the device stand to the server's, as `cloudsync_tables.pulled` has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pulled {
+    /// They must be downloaded as a whole.
+    Never = 0,
+    /// They are there.
+    All = 1,
+    /// They are there, but what the user may see has changed: all must be compared.
+    Stale = 2,
+}
+
+/// The tables in a state.
 ///
 /// # Errors
 /// The database failed.
-pub fn never_pulled(conn: &Connection) -> Result<Vec<String>> {
+pub fn tables_pulled(conn: &Connection, pulled: Pulled) -> Result<Vec<String>> {
     let mut query =
-        conn.prepare_cached("SELECT name FROM main.cloudsync_tables WHERE NOT pulled ORDER BY id")?;
-    let names = query.query_map([], |row| row.get(0))?;
+        conn.prepare_cached("SELECT name FROM main.cloudsync_tables WHERE pulled = ?1 ORDER BY id")?;
+    let names = query.query_map([pulled as i64], |row| row.get(0))?;
     Ok(names.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Notes that these tables were downloaded as a whole.
+/// Notes the state of some tables.
 ///
 /// # Errors
 /// The database failed.
-pub fn mark_pulled(conn: &Connection, tables: &[String]) -> Result<()> {
-    let mut update = conn.prepare_cached("UPDATE main.cloudsync_tables SET pulled = 1 WHERE name = ?1")?;
+pub fn set_pulled(conn: &Connection, tables: &[String], pulled: Pulled) -> Result<()> {
+    let mut update = conn.prepare_cached("UPDATE main.cloudsync_tables SET pulled = ?2 WHERE name = ?1")?;
     for table in tables {
-        update.execute([table])?;
+        update.execute(params![table, pulled as i64])?;
     }
     Ok(())
 }
 
-fn parse_progress(text: &str) -> Option<Progress> {
-    let mut parts = text.splitn(3, ' ');
+/// Notes the views under which tables are about to be downloaded or compared.
+///
+/// # Errors
+/// The database failed.
+pub fn keep_views(conn: &Connection, tables: &[String], views: &[View]) -> Result<()> {
+    let sql = "UPDATE main.cloudsync_tables SET view_columns = ?2, view_rows = ?3 WHERE name = ?1";
+    let mut update = conn.prepare_cached(sql)?;
+    for (table, view) in tables.iter().zip(views) {
+        update.execute(params![table, view.columns as i64, view.rows as i64])?;
+    }
+    Ok(())
+}
+
+/// Marks the tables whose views are not those kept: with other columns all must be downloaded again,
+/// with other rows all must be compared.
+///
+/// # Errors
+/// The database failed.
+pub fn mark_stale(conn: &Connection, tables: &[String], views: &[View]) -> Result<()> {
+    let sql = "UPDATE main.cloudsync_tables
+               SET pulled = CASE WHEN view_columns IS NOT ?2 THEN 0 WHEN pulled = 1 THEN 2 ELSE pulled END
+               WHERE name = ?1 AND (view_columns IS NOT ?2 OR view_rows IS NOT ?3)";
+    let mut update = conn.prepare_cached(sql)?;
+    for (table, view) in tables.iter().zip(views) {
+        update.execute(params![table, view.columns as i64, view.rows as i64])?;
+    }
+    Ok(())
+}
+
+fn parse_progress(text: &str) -> Option<(Purpose, Progress)> {
+    let mut parts = text.splitn(4, ' ');
+    let purpose = Purpose::from_name(parts.next()?)?;
     let until = Snapshot(parts.next()?.to_owned());
     let after = RowId(parts.next()?.parse().ok()?);
-    Some(Progress { until, after, table: parts.next()?.to_owned() })
+    Some((purpose, Progress { until, after, table: parts.next()?.to_owned() }))
 }
 
 fn parse_hex(hex: &str) -> Option<[u8; 16]> {

@@ -137,6 +137,7 @@ impl Device {
                 from: from.clone(),
                 progress,
                 max_bytes: self.page,
+                held: Vec::new(),
             };
             let reply = self.pull_page(client, request).expect("a pull succeeds");
             self.epoch = Some(reply.epoch);

@@ -223,6 +223,7 @@ fn a_clock_too_far_ahead_refuses_the_push_and_bad_bytes_are_an_error() {
         from: Some(cloudsync_shared::message::Snapshot("9:3:".into())),
         progress: None,
         max_bytes: 1000,
+        held: Vec::new(),
     };
     let error = one.pull_page(&mut client, request).unwrap_err();
     let error = error.as_db_error().unwrap();

@@ -12,7 +12,7 @@ use crate::sqlite::Sqlite;
 
 const ASCENDING: &[Metric] = &[
     Metric {
-        name: "SQLite: bulk insert, 100,000 rows, UUIDv7 keys",
+        name: "SQLite: INSERT..SELECT, 100,000 rows, UUIDv7 keys",
         target: Some(1.8),
         unit: Unit::Milliseconds,
     },
@@ -25,8 +25,14 @@ const ASCENDING: &[Metric] = &[
     Metric { name: "SQLite: file size, metadata folded", target: Some(1.35), unit: Unit::Bytes },
 ];
 const RANDOM: &[Metric] = &[Metric {
-    name: "SQLite: bulk insert, 100,000 rows, UUIDv4 keys",
+    name: "SQLite: INSERT..SELECT, 100,000 rows, UUIDv4 keys",
     target: Some(3.0),
+    unit: Unit::Milliseconds,
+}];
+/// The way of applications: one prepared statement, executed for each row.
+const PREPARED: &[Metric] = &[Metric {
+    name: "SQLite: .import of 100,000 rows, UUIDv7 keys",
+    target: Some(1.8),
     unit: Unit::Milliseconds,
 }];
 const SINGLE: &[Metric] =
@@ -41,9 +47,9 @@ const SIZE: &str = "SELECT 'size ' || (page_count * page_size) FROM pragma_page_
 
 /// All SQLite workloads; files are made in `dir`.
 pub fn measure(dir: &Path, runs: usize) -> Result<Vec<Measured>> {
-    let source = prepare(dir)?;
-    let bench = Bench { dir: dir.to_path_buf(), source };
+    let bench = Bench { dir: dir.to_path_buf(), source: prepare(dir)?, lines: prepare_lines(dir)? };
     let mut measured = pairs(ASCENDING, runs, |side, run| bench.ascending(side, run));
+    measured.extend(pairs(PREPARED, runs, |side, run| bench.prepared(side, run)));
     measured.extend(pairs(RANDOM, runs, |side, run| bench.random(side, run)));
     measured.extend(pairs(SINGLE, runs, |side, run| bench.single(side, run)));
     Ok(measured)
@@ -61,9 +67,18 @@ fn prepare(dir: &Path) -> Result<PathBuf> {
     Ok(source)
 }
 
+/// The same rows as text, for the shell's `.import`.
+fn prepare_lines(dir: &Path) -> Result<PathBuf> {
+    let file = dir.join("ascending.tsv");
+    let lines: String = rows::generate(1, rows::BULK, Keys::Ascending).map(|row| row.copy_line()).collect();
+    fs::write(&file, lines).with_context(|| format!("write {}", file.display()))?;
+    Ok(file)
+}
+
 struct Bench {
     dir: PathBuf,
     source: PathBuf,
+    lines: PathBuf,
 }
 
 impl Bench {
@@ -81,6 +96,14 @@ impl Bench {
         let folded = reading(&device.script(&format!("{fold}{SIZE}"))?, "size ")?;
         fs::remove_file(device.file()).context("remove a measured database")?;
         Ok(vec![inserted, updated, size, folded])
+    }
+
+    fn prepared(&self, side: Side, run: usize) -> Result<Vec<f64>> {
+        let device = self.fresh(side, run)?;
+        let import = format!(".mode tabs\n.import {} tasks\n", self.lines.display());
+        let readings = differences(&device.script(&format!("{}{MARK}{import}{MARK}", create(side)))?)?;
+        fs::remove_file(device.file()).context("remove a measured database")?;
+        Ok(readings)
     }
 
     fn random(&self, side: Side, run: usize) -> Result<Vec<f64>> {
