@@ -63,6 +63,13 @@ CREATE TABLE cloudsync.log (
 );
 CREATE INDEX log_xid ON cloudsync.log (xid);
 
+-- Tables that policies of synced tables read and whose writes are noted: in the log each stands under
+-- its number with a minus sign, without rows.
+CREATE TABLE cloudsync.watched (
+    id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    relation oid NOT NULL UNIQUE
+);
+
 REVOKE ALL ON ALL TABLES IN SCHEMA cloudsync FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA cloudsync FROM PUBLIC;
 
@@ -161,6 +168,21 @@ CREATE FUNCTION cloudsync.base_clock() RETURNS bytea
     IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_base_clock_wrapper';
 CREATE FUNCTION cloudsync.pack_rows(rows bigint[]) RETURNS bytea
     IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_pack_rows_wrapper';
+-- What the triggers of watched tables call. It acts as its owner, since the writer has no right on the
+-- log; it takes nothing from the writer but whether there are rows.
+CREATE FUNCTION cloudsync.note_write() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        IF NOT EXISTS (SELECT FROM cloudsync_old) THEN RETURN NULL; END IF;
+    ELSIF TG_OP IN ('INSERT', 'UPDATE') THEN
+        IF NOT EXISTS (SELECT FROM cloudsync_new) THEN RETURN NULL; END IF;
+    END IF;
+    INSERT INTO cloudsync.log (xid, table_id, site, rows)
+    SELECT pg_current_xact_id(), -w.id, 0, cloudsync.pack_rows('{}')
+    FROM cloudsync.watched w WHERE w.relation = TG_RELID;
+    RETURN NULL;
+END $$;
 CREATE FUNCTION cloudsync.clock_json(clock bytea) RETURNS text
     IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_clock_json_wrapper';
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA cloudsync FROM PUBLIC;

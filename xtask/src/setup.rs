@@ -27,6 +27,8 @@ const NEEDS: &[Need] = &[
     Need { package: "libclang-dev", found: has_libclang },
     Need { package: "clang", found: || on_path("clang") },
     Need { package: "sqlite3", found: || on_path("sqlite3") },
+    // Debian's own: others are often built without loading of extensions.
+    Need { package: "python3", found: || Path::new("/usr/bin/python3").exists() },
     Need { package: "postgresql-15", found: || beside_pg_config("postgres") },
     Need { package: "postgresql-15", found: || on_path("psql") || beside_pg_config("psql") },
     Need { package: "postgresql-server-dev-15", found: has_server_headers },

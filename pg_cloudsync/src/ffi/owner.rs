@@ -140,6 +140,12 @@ impl Drop for AsTableOwner {
     }
 }
 
+/// The role that is current now.
+pub fn caller() -> pg_sys::Oid {
+    // SAFETY: a plain read of backend state, on the backend's only thread.
+    unsafe { pg_sys::GetUserId() }
+}
+
 /// The role that owns the extension.
 ///
 /// # Errors

@@ -30,6 +30,8 @@ mod types;
 mod view;
 mod write;
 
+pub(crate) use view::relations_read;
+
 use std::panic::AssertUnwindSafe;
 
 use cloudsync_shared::message::Message;

@@ -15,8 +15,3 @@ pub mod tap;
 pub mod watch;
 pub mod world;
 pub mod writes;
-
-/// A change of policies, memberships, grants or roles writes no row of a synced table, and the engines do
-/// not notice it by themselves yet: the test asks for a full comparison wherever one happened since the
-/// device's last sync. Turn it off when they do.
-pub const RECONCILE_BY_HAND: bool = false;

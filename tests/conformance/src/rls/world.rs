@@ -11,7 +11,6 @@ use rusqlite::Connection;
 
 use crate::device::Device;
 use crate::required;
-use crate::rls::RECONCILE_BY_HAND;
 use crate::rls::canary::{self, Canaries};
 use crate::rls::content::{self, Content};
 use crate::rls::lost::{Fate, History, rejections};
@@ -69,8 +68,6 @@ pub struct Violation {
 struct Party {
     device: Device,
     user: usize,
-    /// Rules changed since its last sync.
-    stale: bool,
     /// What it held after its last sync.
     base: Content,
 }
@@ -132,7 +129,7 @@ impl World {
             let names: Vec<&str> = world.tables.iter().map(String::as_str).collect();
             let device = Device::create(world._directory.path(), &format!("d{number}"), &ddl, &names);
             device.connect(&world.device_url(setup, *user));
-            world.parties.push(Party { device, user: *user, stale: false, base: Content::new() });
+            world.parties.push(Party { device, user: *user, base: Content::new() });
         }
         world
     }
@@ -180,7 +177,6 @@ impl World {
             }
             Step::Rule(sql, log_in) => {
                 let _ = self.server.client.batch_execute(&sql.replace(TAG, &self.tag));
-                self.parties.iter_mut().for_each(|party| party.stale = true);
                 if let Some(user) = *log_in {
                     self.users[user] = self.log_in(setup, user);
                     let url = self.device_url(setup, user);
@@ -214,18 +210,11 @@ impl World {
     fn sync(&mut self, number: usize) -> Result<(), Violation> {
         let user = self.parties[number].user;
         let before = everything(&mut self.users[user], &self.tables)?;
-        let party = &mut self.parties[number];
+        let party = &self.parties[number];
         let conn = &party.device.conn;
         let local = content::on_device(conn, &self.tables);
         let held = held(conn, &self.tables);
         let refused_before = rejections(conn).len();
-        if std::mem::take(&mut party.stale) && RECONCILE_BY_HAND {
-            party
-                .device
-                .conn
-                .execute_batch("SELECT cloudsync_network_reset_sync_version()")
-                .map_err(|error| Violation { kind: "reset fails", detail: error.to_string() })?;
-        }
         let report = conn.query_row("SELECT cloudsync_network_sync()", [], |row| row.get::<_, String>(0));
         let frames = self.tap.take();
         let after = everything(&mut self.users[user], &self.tables)?;
