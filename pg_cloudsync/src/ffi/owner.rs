@@ -87,7 +87,7 @@ impl Drop for AsOwner {
 }
 
 /// Sets an option for as long as the innermost nest level lasts.
-unsafe fn set_option(name: &CStr, value: &CStr) {
+pub(super) unsafe fn set_option(name: &CStr, value: &CStr) {
     // SAFETY: the caller has opened a nest level; both strings end in NUL.
     unsafe {
         pg_sys::set_config_option(
