@@ -232,6 +232,10 @@ CREATE FUNCTION @extschema@.cloudsync_set_schema(name text) RETURNS boolean
     VOLATILE LANGUAGE sql
     AS 'SELECT pg_catalog.set_config(''search_path'', pg_catalog.quote_ident(name) OPERATOR(pg_catalog.||) '', @extschema@'', false) IS NOT NULL';
 
+-- A payload tells of changes as made by whatever sites it names. Whom to trust with that is for the owner
+-- to say.
+REVOKE ALL ON FUNCTION @extschema@.cloudsync_payload_apply(bytea), @extschema@.cloudsync_payload_decode(bytea)
+    FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.cloudsync_set(text, text),
     @extschema@.cloudsync_set_table(text, text, text),
     @extschema@.cloudsync_set_column(text, text, text, text), @extschema@.cloudsync_table_schema(text),

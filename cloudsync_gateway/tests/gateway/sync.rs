@@ -51,6 +51,7 @@ fn pull(user: &str, site: u8) -> PullReply {
         from: None,
         progress: None,
         max_bytes: 1 << 20,
+        held: Vec::new(),
     };
     let bytes = wire::encode(&Message::PullRequest(request)).unwrap();
     let answer = post("/rest/v1/rpc/cloudsync_pull").user(user).octets(bytes).send();

@@ -91,6 +91,7 @@ SELECT cloudsync.payload_finish(NULL);
 \echo -- a role sends what it may write, and nothing else
 CREATE ROLE cloudsync_regress_writer;
 GRANT USAGE ON SCHEMA diag TO cloudsync_regress_writer;
+GRANT EXECUTE ON FUNCTION cloudsync_payload_apply(bytea) TO cloudsync_regress_writer;
 CREATE TABLE note (id text PRIMARY KEY, who text NOT NULL DEFAULT '', body text NOT NULL DEFAULT '');
 SELECT length(cloudsync_init('note'));
 INSERT INTO note VALUES ('theirs', 'root', 'hands off');
