@@ -4,11 +4,12 @@
 //! row-level security decide; the metadata is read and written as the owner, in scopes that run
 //! nothing of the caller's. No function keeps state between calls.
 //!
-//! Import order: `printed`, `spi` → `types` → `set` → `table` → `sites`, `cursor`, `rows`, `known` → `item`,
-//! `lock`, `reread` → `write` → `store` → `push`, `pull`, `gone`.
+//! Import order: `printed`, `spi` → `types` → `set` → `table` → `identity` → `sites`, `cursor`, `rows`, `known` →
+//! `item`, `lock`, `reread`, `sight` → `write` → `store` → `push`, `pull`, `gone`.
 
 mod cursor;
 mod gone;
+mod identity;
 mod item;
 mod known;
 mod lock;
@@ -19,6 +20,7 @@ mod refuse;
 mod reread;
 mod rows;
 mod set;
+mod sight;
 mod sites;
 mod spi;
 mod store;
