@@ -47,6 +47,8 @@ pub(super) struct PgStore<'a> {
     pub(super) check_now: bool,
     /// The rows written, by table: as pushed, and with something else than was pushed.
     pub(super) touched: BTreeMap<i64, Touched>,
+    /// The highest version of what was written.
+    accepted: Version,
     /// Rows, by table and key, that have another causal length here than the device has given them.
     pub(super) renewed: HashSet<(String, Key)>,
     /// Keys of the table in hand that cannot name a row here.
@@ -80,6 +82,7 @@ impl<'a> PgStore<'a> {
             highest,
             check_now,
             touched: BTreeMap::new(),
+            accepted: Version::NEVER,
             renewed: HashSet::new(),
             refused_keys: HashMap::new(),
             known: HashMap::new(),
@@ -199,6 +202,7 @@ impl<'a> PgStore<'a> {
     ) {
         for (item, (row_id, altered)) in batch.iter().zip(written) {
             let row_id = row_id.unsigned_abs();
+            self.accepted = self.accepted.max(item.change.highest());
             let touched = self.touched.entry(work.table.id).or_default();
             // Who holds a row that is dead has been told, and of one that never was there is nothing to tell.
             if item.is_alive() || item.after.length.is_alive() {
@@ -344,13 +348,15 @@ impl Store for PgStore<'_> {
         Ok(outcomes)
     }
 
-    fn observe(&mut self, highest: Version) -> Result<(), PgError> {
-        settings::observe(highest)
+    /// A version counts only if something of it was accepted: who may write nothing must not move the
+    /// clock by which this server stamps its own writes. See [`PgStore::write_log`].
+    fn observe(&mut self, _highest: Version) -> Result<(), PgError> {
+        Ok(())
     }
 }
 
 impl PgStore<'_> {
-    /// Writes down which rows the push has touched, for others to find.
+    /// Writes down which rows the push has touched, for others to find, and the highest version accepted.
     ///
     /// # Errors
     /// The log cannot be written.
@@ -359,6 +365,6 @@ impl PgStore<'_> {
             super::cursor::note_touched(*table, pusher, &touched.pushed)?;
             super::cursor::note_touched(*table, SiteOrdinal::SELF, &touched.altered)?;
         }
-        Ok(())
+        settings::observe(self.accepted)
     }
 }

@@ -400,3 +400,20 @@ fn a_version_ahead_of_time_pins_no_cell() {
     let body: String = root.query_one("SELECT body FROM notes WHERE id = 'k'", &[]).unwrap().get(0);
     assert_eq!(body, "freer");
 }
+
+#[test]
+fn who_may_write_nothing_does_not_move_the_servers_clock() {
+    let server = Server::new("ahead", NOTES);
+    let (mut device, mut root) = (Device::new(2), server.client());
+    root.batch_execute("REVOKE INSERT, UPDATE, DELETE ON notes FROM cloudsync_bob").unwrap();
+    device.highest = Version::from_millis(Millis(now().0 + 4 * 60 * 1000));
+    let rows = vec![
+        device.insert(&key("k"), &[text("cloudsync_bob"), text("b")]),
+        device.delete(&key("dead")),
+        device.update(&key("hidden"), &[(1, text("b"))]),
+    ];
+    let reply = device.push(&mut server.client_as("cloudsync_bob"), "notes", &COLUMNS, rows).unwrap();
+    assert!(reply.results[0].iter().all(|result| matches!(result, RowResult::Refused(_))), "{reply:?}");
+    let highest: i64 = root.query_one("SELECT version FROM cloudsync.highest", &[]).unwrap().get(0);
+    assert_eq!(highest, 0);
+}
