@@ -123,3 +123,46 @@ fn a_sync_that_met_a_stuck_transaction_can_be_repeated() {
     assert_eq!(server.dump(DUMP), ["\"m\"|\"a\"|\"b\"", "\"n\"|\"stuck\"|\"device\""]);
     assert_eq!(device.dump(DUMP), server.dump(DUMP));
 }
+
+#[test]
+fn rows_that_another_users_device_passes_on_stay_one_row() {
+    let names = ["anna", "ben"].map(|name| format!("relay_{name}_{}", std::process::id()));
+    let _roles = Roles(names.to_vec());
+    let mut server = Server::create(SERVER_DDL, &["note"]);
+    for name in &names {
+        server.run(&format!(
+            "CREATE ROLE {name} LOGIN; GRANT SELECT, INSERT, UPDATE, DELETE ON note TO {name}"
+        ));
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let [anna, ben] = names.map(|name| {
+        let device = Device::create(directory.path(), &name, DEVICE_DDL, &["note"]);
+        device.connect(&server.url.replace("postgres://postgres@", &format!("postgres://{name}@")));
+        device
+    });
+    let file = directory.path().join("changes.bin").display().to_string();
+    let pass = |from: &Device, to: &Device| {
+        from.run(&format!("SELECT cloudsync_payload_save('{file}')"));
+        to.run(&format!("SELECT cloudsync_payload_load('{file}')"));
+    };
+    // Her site is unknown at first: her stamps stay. After her first push they are hers alone.
+    for (id, a) in [("early", "unknown site"), ("late", "known site")] {
+        anna.run(&format!("INSERT INTO note VALUES ('{id}', '{a}', 'b')"));
+        pass(&anna, &ben);
+        ben.sync();
+        anna.run(&format!("UPDATE note SET b = 'anna' WHERE id = '{id}'"));
+        ben.run(&format!("UPDATE note SET a = 'ben' WHERE id = '{id}'"));
+        pass(&ben, &anna);
+        for device in [&anna, &ben, &anna, &ben] {
+            device.sync();
+        }
+        assert_eq!(server.dump(&format!("SELECT a, b FROM note WHERE id = '{id}'")), ["\"ben\"|\"anna\""]);
+        assert_eq!((anna.dump(DUMP), ben.dump(DUMP)), (server.dump(DUMP), server.dump(DUMP)));
+    }
+    anna.run("DELETE FROM note");
+    pass(&anna, &ben);
+    ben.sync();
+    anna.sync();
+    ben.sync();
+    assert_eq!((anna.dump(DUMP), ben.dump(DUMP), server.dump(DUMP)), (Vec::new(), Vec::new(), Vec::new()));
+}
