@@ -28,7 +28,7 @@ impl Stamp<SiteId> {
 /// Everything that merging needs to know of a row, and nothing of its values.
 ///
 /// Invariant: `cells` is sorted by column, names no column twice, and holds no stamp that follows
-/// from `life` alone.
+/// from `life` alone; `ended` is of deleted rows only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowClock<S> {
     /// Alive or deleted, and how often so far.
@@ -38,12 +38,15 @@ pub struct RowClock<S> {
     pub life: Stamp<S>,
     /// Cells whose stamp does not follow from `life`.
     cells: Vec<(ColumnId, Stamp<S>)>,
+    /// Of a deleted row the stamp of the last life known here. It is never sent, and merging does not
+    /// ask for it: see [`admit`](crate::merge::admit).
+    ended: Option<Stamp<S>>,
 }
 
 impl<S: Copy + Eq + Default> RowClock<S> {
     /// The clock of a row that was inserted or deleted as a whole.
     pub fn new(length: CausalLength, life: Stamp<S>) -> RowClock<S> {
-        RowClock { length, life, cells: Vec::new() }
+        RowClock { length, life, cells: Vec::new(), ended: None }
     }
 
     /// The stamp of one cell.
@@ -79,6 +82,22 @@ impl<S: Copy + Eq + Default> RowClock<S> {
         &self.cells
     }
 
+    /// Of a deleted row the stamp of the life that ended, where this replica remembers it.
+    pub fn ended(&self) -> Option<Stamp<S>> {
+        self.ended
+    }
+
+    /// The same clock; if it is that of a deleted row, with the life remembered that it had `before`.
+    pub fn remembering(mut self, before: Option<&RowClock<S>>) -> RowClock<S> {
+        self.ended = match before {
+            Some(_) if self.length.is_alive() => None,
+            Some(before) if before.length.is_alive() => Some(before.life),
+            Some(before) => before.ended,
+            None => None,
+        };
+        self
+    }
+
     /// The highest version in the clock.
     pub fn highest(&self) -> Version {
         self.cells.iter().map(|(_, stamp)| stamp.version).fold(self.life.version, Version::max)
@@ -102,6 +121,7 @@ impl<S: Copy + Eq + Default> RowClock<S> {
                 .iter()
                 .map(|(id, stamp)| Ok((*id, map(*stamp)?)))
                 .collect::<std::result::Result<_, E>>()?,
+            ended: self.ended.map(&mut map).transpose()?,
         })
     }
 }
@@ -109,11 +129,15 @@ impl<S: Copy + Eq + Default> RowClock<S> {
 /// The stored form's first byte: its version.
 const STORED_FORMAT: u8 = 1;
 
+/// In the place of a column's distance: what follows is the stamp of the life that ended.
+const ENDED: u64 = 1 << 16;
+
 impl RowClock<SiteOrdinal> {
     /// The form in which an engine stores the clock: about ten bytes for a fresh row.
     ///
     /// A format byte, the causal length, the life's version and site, then for each own cell the
-    /// column's distance from the one before, the version's distance from the life's, and the site.
+    /// column's distance from the one before, the version's distance from the life's, and the site. Of a
+    /// deleted row the life that ended, in the form of a cell that no column can have.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(12 + 8 * self.cells.len());
         out.push(STORED_FORMAT);
@@ -126,6 +150,11 @@ impl RowClock<SiteOrdinal> {
             varint::put_i64(&mut out, (stamp.version.0 as i64).wrapping_sub(self.life.version.0 as i64));
             varint::put_u64(&mut out, u64::from(stamp.site.0));
             before = column.0;
+        }
+        if let Some(stamp) = &self.ended {
+            varint::put_u64(&mut out, ENDED);
+            varint::put_i64(&mut out, (stamp.version.0 as i64).wrapping_sub(self.life.version.0 as i64));
+            varint::put_u64(&mut out, u64::from(stamp.site.0));
         }
         out
     }
@@ -144,12 +173,18 @@ impl RowClock<SiteOrdinal> {
         let mut clock = RowClock::new(length, life);
         let mut before = 0u16;
         while !input.is_empty() {
-            let step = u16::try_from(input.u64()?).ok();
-            let Some(column) = step.and_then(|step| before.checked_add(step)) else {
+            let step = input.u64()?;
+            let column = u16::try_from(step).ok().and_then(|step| before.checked_add(step));
+            if column.is_none() && step != ENDED {
                 return Err(Error::malformed(input.offset(), "a row clock names an impossible column"));
-            };
+            }
             let version = Version((life.version.0 as i64).wrapping_add(input.i64()?) as u64);
-            clock.set_cell(ColumnId(column), Stamp { version, site: SiteOrdinal(input.u32()?) });
+            let stamp = Stamp { version, site: SiteOrdinal(input.u32()?) };
+            let Some(column) = column else {
+                clock.ended = Some(stamp);
+                continue;
+            };
+            clock.set_cell(ColumnId(column), stamp);
             before = column;
         }
         Ok(clock)
@@ -170,11 +205,13 @@ mod tests {
         fn stored_form_is_lossless(
             length in 0u32..9, version in 0..Version::MAX.0, site: u32,
             cells in proptest::collection::vec((any::<u16>(), 0..Version::MAX.0, any::<u32>()), 0..20),
+            ended in proptest::option::of((0..Version::MAX.0, any::<u32>())),
         ) {
             let mut clock = RowClock::new(CausalLength(length), stamp(version, site));
             for (column, version, site) in cells {
                 clock.set_cell(ColumnId(column), stamp(version, site));
             }
+            clock.ended = ended.map(|(version, site)| stamp(version, site));
             prop_assert_eq!(RowClock::from_bytes(&clock.to_bytes()).unwrap(), clock);
         }
 
@@ -204,5 +241,17 @@ mod tests {
         assert_eq!(RowClock::from_bytes(&clock.to_bytes()).unwrap(), clock);
         clock.set_cell(late, stamp(0, 0));
         assert!(clock.own_cells().is_empty());
+    }
+
+    #[test]
+    fn a_tombstone_remembers_the_last_life_until_the_row_lives_again() {
+        let born = RowClock::new(CausalLength(1), stamp(10, 1));
+        let dead = RowClock::new(CausalLength(2), stamp(11, 2)).remembering(Some(&born));
+        assert_eq!(dead.ended(), Some(born.life));
+        let later = RowClock::new(CausalLength(4), stamp(12, 3)).remembering(Some(&dead));
+        assert_eq!(later.ended(), Some(born.life), "what came in between was never seen");
+        let again = RowClock::new(CausalLength(5), stamp(13, 1)).remembering(Some(&later));
+        assert_eq!(again.ended(), None);
+        assert_eq!(RowClock::new(CausalLength(2), stamp(11, 2)).remembering(None).ended(), None);
     }
 }

@@ -31,7 +31,8 @@ pub struct PushRequest {
 /// What became of one pushed row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RowResult {
-    /// The server has it, under this id, merged with what it had.
+    /// The server has it, under this id, merged with what it had. If it was sent without an id and has
+    /// another causal length there, it is in [`PushReply::restored`] too.
     Accepted(RowId),
     /// The row is deleted on the server: the device should not have it.
     Dead,
@@ -51,7 +52,8 @@ pub struct PushReply {
     pub server_time: Millis,
     /// For each table of the request, in order, one result for each row, in order.
     pub results: Vec<Vec<RowResult>>,
-    /// The server's whole rows in place of refused writes.
+    /// The server's whole rows in place of refused writes, and of rows accepted without an id that have
+    /// another causal length there.
     pub restored: ChangeBatch,
 }
 

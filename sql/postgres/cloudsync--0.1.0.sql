@@ -20,9 +20,12 @@ VALUES ('epoch', replace(gen_random_uuid()::text, '-', '')),
     ('view_secret', gen_random_uuid()::text);
 
 -- Every replica that wrote something here, by the number under which clocks name it. 0 is this one.
+-- The identity is that of the first user who pushed under this site id, and nobody else may: a JSON array
+-- of the role and, where there is one, the subject of its token. NULL: its writes came through others only.
 CREATE TABLE cloudsync.sites (
     ordinal int PRIMARY KEY,
-    site_id bytea NOT NULL UNIQUE CHECK (length(site_id) = 16)
+    site_id bytea NOT NULL UNIQUE CHECK (length(site_id) = 16),
+    identity text
 );
 CREATE SEQUENCE cloudsync.site_ordinal AS int START 1 OWNED BY cloudsync.sites.ordinal;
 INSERT INTO cloudsync.sites (ordinal, site_id)
@@ -79,6 +82,8 @@ CREATE FUNCTION @extschema@.cloudsync_push(request bytea) RETURNS bytea
     VOLATILE STRICT PARALLEL UNSAFE
     SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'
     SET jit = off
+    -- A push holds the locks of what it has written: it does not wait long for more. The device tries again.
+    SET lock_timeout = '5s'
     LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_push_wrapper';
 CREATE FUNCTION @extschema@.cloudsync_pull(request bytea) RETURNS bytea
     STABLE STRICT PARALLEL UNSAFE

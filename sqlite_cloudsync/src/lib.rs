@@ -23,6 +23,7 @@ pub mod quote;
 pub mod read;
 pub mod refusal;
 pub mod rejections;
+pub mod renewed;
 mod row_write;
 pub mod savepoint;
 mod sending;

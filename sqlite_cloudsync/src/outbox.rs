@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::fold;
 use crate::inbox;
 use crate::rejections::{self, Rejection};
+use crate::renewed::Renewed;
 use crate::savepoint::in_savepoint;
 use crate::sending::{BaseScan, RowReader, stored_length, value_bytes};
 use crate::sent::{self, UNSENT_BULK};
@@ -289,6 +290,7 @@ fn settle(
         return Err(Error::network("the server's answer does not fit the request"));
     }
     let mut refused = Vec::new();
+    let renewed = Renewed::of(&reply.restored);
     for (at, ((table, receipts), results)) in parcel.receipts.iter().zip(&reply.results).enumerate() {
         if results.len() != receipts.len() {
             return Err(Error::network("the server's answer does not fit the request"));
@@ -297,6 +299,9 @@ fn settle(
             match result {
                 RowResult::Accepted(id) => {
                     mark_sent(conn, table, receipt, Some(*id))?;
+                    if let Some(sent) = parcel.changes.tables.get(at).and_then(|sent| sent.rows.get(row)) {
+                        renewed.follow(conn, table, sent)?;
+                    }
                     summary.accepted += 1;
                 }
                 RowResult::Dead => {

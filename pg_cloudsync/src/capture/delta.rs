@@ -75,7 +75,7 @@ pub fn touch(clock: &RowClock<SiteOrdinal>, delta: &RowClock<SiteOrdinal>) -> Ro
         LocalWrite::Insert
     };
     let before = Version(version.0.saturating_sub(1));
-    capture::touch(Some(clock), &write, version.millis(), before)
+    capture::touch(Some(clock), &write, version.millis(), before).remembering(Some(clock))
 }
 
 fn local(stamp: i64) -> Stamp<SiteOrdinal> {

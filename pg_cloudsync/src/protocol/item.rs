@@ -2,13 +2,13 @@
 
 use cloudsync_shared::change::RowChange;
 use cloudsync_shared::clock::RowClock;
-use cloudsync_shared::id::{ColumnId, SiteId};
-use cloudsync_shared::merge::{RowAction, TablePlan, decide_row};
+use cloudsync_shared::id::{ColumnId, RowId, SiteId};
+use cloudsync_shared::merge::{RowAction, TablePlan, decide_row, is_too_long};
 use cloudsync_shared::port::Refusal;
 use cloudsync_shared::value::Value;
 
 use super::known::Known;
-use super::refuse::no_right;
+use super::refuse::{no_right, too_long};
 use super::sites::SiteNames;
 use super::table::Table;
 use crate::error::PgError;
@@ -45,6 +45,10 @@ pub(super) struct Item<'a> {
     pub(super) after: RowClock<SiteId>,
     /// Whether the caller holds the row's lock, and so may see and update it.
     pub(super) locked: bool,
+    /// Whether the caller may see it, if it is alive and that was looked up.
+    pub(super) seen: Option<bool>,
+    /// Whether its causal length is beyond what a client may bring about.
+    pub(super) too_long: bool,
     /// How often the decision was overtaken.
     pub(super) tries: u32,
 }
@@ -63,6 +67,30 @@ pub(super) enum Shape {
 }
 
 impl<'a> Item<'a> {
+    /// A row of a plan, decided on the clock `before` as it is taken from a client.
+    pub(super) fn new(
+        work: &Work<'_>,
+        sites: &SiteNames,
+        (index, change): (usize, &'a RowChange),
+        known: Option<Known>,
+        before: Option<&RowClock<SiteId>>,
+    ) -> Result<Item<'a>, PgError> {
+        let mut item = Item {
+            index,
+            change,
+            keys: change.key.decode(work.table.keys.len())?,
+            known,
+            action: RowAction::Nothing,
+            after: RowClock::new(change.length, change.life),
+            locked: false,
+            seen: None,
+            too_long: false,
+            tries: 0,
+        };
+        item.judge(work, sites, before);
+        Ok(item)
+    }
+
     /// The cells to write, by column.
     pub(super) fn cells(&self, work: &Work<'_>) -> Vec<(ColumnId, &'a Value)> {
         let (RowAction::Insert { cells } | RowAction::Update { cells, .. }) = &self.action else {
@@ -115,17 +143,49 @@ impl<'a> Item<'a> {
         known: Option<Known>,
     ) -> Result<(), PgError> {
         let local = known.as_ref().map(|known| sites.with_ids(&known.clock)).transpose()?;
-        let decision = decide_row(&work.table.schema, work.columns, local.as_ref(), self.change);
-        self.action = decision.action;
-        self.after = decision.clock;
         self.known = known;
+        self.judge(work, sites, local.as_ref());
         Ok(())
+    }
+
+    fn judge(&mut self, work: &Work<'_>, sites: &SiteNames, local: Option<&RowClock<SiteId>>) {
+        let admitted = sites.admit(self.change, work.columns, local, self.names_row());
+        let decision = decide_row(&work.table.schema, work.columns, local, &admitted);
+        self.too_long = is_too_long(self.change, &admitted, local, self.names_row());
+        self.action = decision.action;
+        self.after = decision.clock.remembering(local);
+        self.seen = None;
+    }
+
+    /// The server's id of the row, if it has one.
+    pub(super) fn row_id(&self) -> Option<RowId> {
+        self.known.as_ref().map(|known| RowId(known.row_id.unsigned_abs()))
+    }
+
+    /// Whether the change names the row by its id, as only those can who were told of it.
+    pub(super) fn names_row(&self) -> bool {
+        self.row_id().is_some() && self.row_id() == self.change.row_id
+    }
+
+    /// Whether the row is alive and the caller may not see it.
+    pub(super) fn is_hidden(&self) -> bool {
+        self.seen == Some(false)
+    }
+
+    /// Whether the device, which names no id, has the row with another causal length than it has here.
+    pub(super) fn has_other_length(&self) -> bool {
+        self.change.row_id.is_none() && self.change.length != self.after.length
     }
 
     /// The right that the caller lacks for the decision, if any.
     pub(super) fn lacking_right(&self, work: &Work<'_>) -> Option<Refusal> {
         let table = work.table;
+        if self.too_long {
+            return Some(too_long(&table.relation));
+        }
         let may = match self.shape(work) {
+            // Whatever is known of the row: the answer must not tell.
+            _ if !self.change.length.is_alive() => table.can_select() && table.can_delete,
             Shape::Insert(ids) => {
                 table.keys.iter().all(|key| key.can_insert)
                     && ids.iter().all(|id| table.column(*id).is_some_and(|column| column.can_insert))
@@ -135,10 +195,9 @@ impl<'a> Item<'a> {
                 table.can_select() && ids.all(|id| table.column(*id).is_some_and(|column| column.can_update))
             }
             Shape::Delete => table.can_select() && table.can_delete,
-            // The clock alone moves: of a living row only for those who may update it, of a dead or
-            // unknown one for those who might have deleted it.
-            Shape::None if self.is_alive() => self.locked || self.action == RowAction::Nothing,
-            Shape::None => table.can_delete || self.action == RowAction::Nothing,
+            // The clock alone moves: of a living row only for those who may update it. That of a dead or
+            // unknown one only a delete moves.
+            Shape::None => self.locked || self.action == RowAction::Nothing,
         };
         (!may).then(|| no_right(&table.relation))
     }

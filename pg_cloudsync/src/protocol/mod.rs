@@ -4,12 +4,14 @@
 //! row-level security decide; the metadata is read and written as the owner, in scopes that run
 //! nothing of the caller's. No function keeps state between calls.
 //!
-//! Import order: `printed`, `spi` → `types` → `set` → `table` → `sites`, `cursor`, `rows`, `known` → `sight`, `view`, `item`,
-//! `lock`, `reread` → `write` → `store` → `push`, `pull`, `gone`, `changes` → `payload`.
+//! Import order: `printed`, `spi` → `types` → `set` → `table` → `identity` → `sites`, `cursor`, `rows`, `known` →
+//! `visible`, `view`, `item`, `lock`, `reread`, `sight` → `write` → `store` → `push`, `pull`, `gone`, `changes` →
+//! `payload`.
 
 mod changes;
 mod cursor;
 mod gone;
+mod identity;
 mod item;
 mod known;
 mod lock;
@@ -28,6 +30,7 @@ mod store;
 mod table;
 mod types;
 mod view;
+mod visible;
 mod write;
 
 pub(crate) use view::relations_read;

@@ -8,7 +8,7 @@ use cloudsync_shared::message::{Message, RowResult};
 use cloudsync_shared::wire;
 use pgrx::pg_extern;
 
-use super::push::{Passes, by_life, check_lengths, keys_of, results};
+use super::push::{Passes, by_life, keys_of, results};
 use super::sites::{SiteNames, sites_of};
 use super::spi::Mode;
 use super::table::{Table, find_tables};
@@ -30,11 +30,9 @@ fn apply(changes: ChangeBatch) -> Result<i32> {
     let rows = i32::try_from(changes.row_count()).unwrap_or(i32::MAX);
     let present = Present { now: settings::now(), max_drift: DEFAULT_MAX_DRIFT };
     check_drift(&changes, present)?;
-    check_lengths(&changes)?;
     let names: Vec<String> = changes.tables.iter().map(|table| table.table.clone()).collect();
     let tables = find_tables(Mode::Write, Some(&names))?;
-    let mut sites = SiteNames::default();
-    sites.ensure(sites_of(&changes))?;
+    let sites = SiteNames::of_payload(sites_of(&changes))?;
     let asked: Vec<_> = changes.tables.iter().map(keys_of).collect();
     let writable: Vec<Table> = tables.iter().filter(|table| table.has_any_right()).cloned().collect();
     let (alive, dead) = by_life(changes, &writable);

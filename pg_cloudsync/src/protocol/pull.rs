@@ -9,11 +9,11 @@ use roaring::RoaringTreemap;
 
 use super::cursor::{present, touched_since};
 use super::rows::{ClockRow, clocks_after, clocks_of, size_of, visible_changes};
-use super::sight::few_visible;
 use super::sites::SiteNames;
 use super::spi::Mode;
 use super::table::{Table, find_tables};
 use super::view;
+use super::visible::few_visible;
 use crate::error::PgError;
 use crate::settings;
 

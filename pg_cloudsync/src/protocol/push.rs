@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use cloudsync_shared::change::{ChangeBatch, RowChange, TableChanges};
 use cloudsync_shared::flow::{Present, TableOutcome, check_drift, merge_batch};
 use cloudsync_shared::hlc::DEFAULT_MAX_DRIFT;
-use cloudsync_shared::id::{CausalLength, SiteOrdinal};
+use cloudsync_shared::id::SiteOrdinal;
 use cloudsync_shared::key::Key;
 use cloudsync_shared::message::{PushReply, PushRequest, RowResult};
 use cloudsync_shared::port::RowOutcome;
@@ -25,23 +25,35 @@ use crate::settings;
 /// How often rows are tried again whose parent was missing.
 const HEALING_ROUNDS: usize = 2;
 
-/// What became of each row, by table name and key.
-pub(super) type Outcomes = HashMap<String, HashMap<Key, RowOutcome>>;
+/// The most rows in one push: bounds how long it may hold locks where each is refused alone. A device
+/// sends at most 20,000.
+const MAX_PUSHED_ROWS: usize = 1 << 17;
+
+/// What became of the rows.
+#[derive(Default)]
+pub(super) struct Outcomes {
+    /// Of each, by table name and key.
+    rows: HashMap<String, HashMap<Key, RowOutcome>>,
+    /// Those that have another causal length here than the device has given them.
+    renewed: HashSet<(String, Key)>,
+}
 
 /// Carries out a push.
 ///
 /// # Errors
 /// The push as a whole is refused (a clock too far ahead, a malformed key), or must be tried again.
-pub(super) fn push(request: PushRequest) -> Result<PushReply, PgError> {
+pub(super) fn push(mut request: PushRequest) -> Result<PushReply, PgError> {
     let epoch = settings::epoch()?;
     let now = settings::now();
     let present = Present { now, max_drift: DEFAULT_MAX_DRIFT };
+    check_size(&request.changes)?;
     check_drift(&request.changes, present)?;
-    check_lengths(&request.changes)?;
+    if request.epoch != Some(epoch) {
+        forget_ids(&mut request.changes);
+    }
     let names: Vec<String> = request.changes.tables.iter().map(|table| table.table.clone()).collect();
     let tables = find_tables(Mode::Write, Some(&names))?;
-    let mut sites = SiteNames::default();
-    sites.ensure(sites_of(&request.changes).chain([request.site]))?;
+    let sites = SiteNames::of_push(request.site, sites_of(&request.changes))?;
     let pusher = sites.ordinal(request.site)?;
     let asked: Vec<(String, Vec<Key>)> = request.changes.tables.iter().map(keys_of).collect();
     let writable: Vec<Table> = tables.iter().filter(|table| table.has_any_right()).cloned().collect();
@@ -50,19 +62,22 @@ pub(super) fn push(request: PushRequest) -> Result<PushReply, PgError> {
     let mut outcomes = passes.run(sites)?;
     take_out_of_sight(&writable, &mut outcomes)?;
     let results = results(&asked, &tables, &outcomes);
-    let restored = restored(&asked, &tables, &results)?;
+    let restored = restored(&asked, &tables, &results, &outcomes.renewed)?;
     Ok(PushReply { epoch, server_time: settings::now(), results, restored })
 }
 
-pub(super) fn check_lengths(changes: &ChangeBatch) -> Result<(), PgError> {
-    let rows = changes.tables.iter().flat_map(|table| table.rows.iter().map(move |row| (table, row)));
-    for (table, row) in rows {
-        if row.length > CausalLength::MAX {
-            let message = format!("a row of table {} was inserted and deleted impossibly often", table.table);
-            return Err(PgError::new(SqlState::LIMIT_EXCEEDED, message));
-        }
+fn check_size(changes: &ChangeBatch) -> Result<(), PgError> {
+    let rows = changes.row_count();
+    if rows > MAX_PUSHED_ROWS {
+        let message = format!("the push holds {rows} rows, more than {MAX_PUSHED_ROWS}: send fewer at once");
+        return Err(PgError::new(SqlState::LIMIT_EXCEEDED, message));
     }
     Ok(())
+}
+
+/// Row ids of another life of the server name other rows, or none.
+fn forget_ids(changes: &mut ChangeBatch) {
+    changes.tables.iter_mut().flat_map(|table| &mut table.rows).for_each(|row| row.row_id = None);
 }
 
 pub(super) fn keys_of(table: &TableChanges) -> (String, Vec<Key>) {
@@ -136,7 +151,7 @@ impl Passes<'_> {
     fn write(&mut self, sites: SiteNames, check_now: bool) -> Result<Outcomes, PgError> {
         let highest = settings::highest()?;
         let mut store = PgStore::new(self.tables, sites, self.present.now, highest, check_now);
-        let mut outcomes = Outcomes::new();
+        let mut outcomes = Outcomes::default();
         merge(&mut store, &mut self.alive, self.present, &mut outcomes)?;
         merge(&mut store, &mut self.dead, self.present, &mut outcomes)?;
         for _ in 0..HEALING_ROUNDS {
@@ -147,6 +162,7 @@ impl Passes<'_> {
             merge(&mut store, &mut again, self.present, &mut outcomes)?;
         }
         store.write_log(self.pusher)?;
+        outcomes.renewed = store.renewed;
         Ok(outcomes)
     }
 
@@ -154,7 +170,7 @@ impl Passes<'_> {
     fn healing(&self, outcomes: &Outcomes) -> ChangeBatch {
         let mut again = ChangeBatch::default();
         for table in self.alive.tables.iter().chain(&self.dead.tables) {
-            let Some(known) = outcomes.get(&table.table) else { continue };
+            let Some(known) = outcomes.rows.get(&table.table) else { continue };
             let is_open = |row: &&RowChange| matches!(known.get(&row.key), Some(RowOutcome::Refused(refusal)) if may_heal(refusal));
             let rows: Vec<RowChange> = table.rows.iter().filter(is_open).cloned().collect();
             if !rows.is_empty() {
@@ -175,7 +191,7 @@ fn merge(
     let merged = merge_batch(store, batch, present)?;
     for (table, merged) in batch.tables.iter().zip(merged) {
         let TableOutcome::Rows(rows) = merged else { continue };
-        let known = outcomes.entry(table.table.clone()).or_default();
+        let known = outcomes.rows.entry(table.table.clone()).or_default();
         known.extend(table.rows.iter().map(|row| row.key.clone()).zip(rows));
     }
     Ok(())
@@ -185,7 +201,7 @@ fn merge(
 /// not keep it, nor learn its id.
 fn take_out_of_sight(tables: &[Table], outcomes: &mut Outcomes) -> Result<(), PgError> {
     for table in tables.iter().filter(|table| table.has_row_security || !table.can_select()) {
-        let Some(rows) = outcomes.get_mut(&table.schema.name) else { continue };
+        let Some(rows) = outcomes.rows.get_mut(&table.schema.name) else { continue };
         let kept = rows.iter_mut().filter(|(_, outcome)| matches!(outcome, RowOutcome::Kept(Some(_))));
         let mut kept: Vec<(Vec<Value>, &mut RowOutcome)> = kept
             .map(|(key, outcome)| Ok((key.decode(table.keys.len())?, outcome)))
@@ -213,7 +229,7 @@ pub(super) fn results(
         let Some(table) = tables.iter().find(|table| table.schema.name == *name) else {
             return RowResult::UnknownTable;
         };
-        match outcomes.get(name).and_then(|rows| rows.get(key)) {
+        match outcomes.rows.get(name).and_then(|rows| rows.get(key)) {
             Some(RowOutcome::Kept(Some(row_id))) => RowResult::Accepted(*row_id),
             Some(RowOutcome::Refused(refusal)) => RowResult::Refused(refusal.clone()),
             Some(RowOutcome::Dead | RowOutcome::Kept(None)) => RowResult::Dead,
@@ -223,11 +239,13 @@ pub(super) fn results(
     asked.iter().map(|(name, keys)| keys.iter().map(|key| result(name, key)).collect()).collect()
 }
 
-/// The server's own rows in place of those refused, as far as the caller may see them.
+/// The server's own rows in place of those refused, and those that have another causal length here, as
+/// far as the caller may see them.
 fn restored(
     asked: &[(String, Vec<Key>)],
     tables: &[Table],
     results: &[Vec<RowResult>],
+    renewed: &HashSet<(String, Key)>,
 ) -> Result<ChangeBatch, PgError> {
     let mut restored = ChangeBatch::default();
     let mut sites = SiteNames::default();
@@ -235,9 +253,14 @@ fn restored(
         let Some(table) = tables.iter().find(|table| table.schema.name == *name && table.can_select()) else {
             continue;
         };
-        let refused = keys.iter().zip(results).filter(|(_, result)| matches!(result, RowResult::Refused(_)));
+        let is_told = |key: &Key, result: &RowResult| match result {
+            RowResult::Refused(_) => true,
+            RowResult::Accepted(_) => !renewed.is_empty() && renewed.contains(&(name.clone(), key.clone())),
+            RowResult::Dead | RowResult::UnknownTable => false,
+        };
+        let told = keys.iter().zip(results).filter(|(key, result)| is_told(key, result));
         let mut decoded: Vec<(Key, Vec<Value>)> =
-            refused.filter_map(|(key, _)| Some((key.clone(), key.decode(table.keys.len()).ok()?))).collect();
+            told.filter_map(|(key, _)| Some((key.clone(), key.decode(table.keys.len()).ok()?))).collect();
         let impossible = refuse_keys(table, &decoded)?;
         decoded.retain(|(key, _)| !impossible.contains_key(key));
         let values: Vec<&[Value]> = decoded.iter().map(|(_, values)| values.as_slice()).collect();

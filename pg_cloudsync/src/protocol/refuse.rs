@@ -28,6 +28,14 @@ pub(super) fn no_right(relation: &str) -> Refusal {
     Refusal { sqlstate: "42501".into(), message: format!("permission denied for table {relation}") }
 }
 
+/// A causal length that no honest device comes to.
+pub(super) fn too_long(relation: &str) -> Refusal {
+    Refusal {
+        sqlstate: "54000".into(),
+        message: format!("a row of table {relation} was inserted and deleted impossibly often"),
+    }
+}
+
 /// A statement that left a row out without an error: a policy or a trigger kept it from being written.
 pub(super) fn passed_over(relation: &str) -> Refusal {
     Refusal {

@@ -1,42 +1,72 @@
-//! What a caller sees of a table, found from the table's side: policies with an index lead to the few
-//! rows of one user among the many of others.
+//! Living rows that the caller may not see: what is answered for them tells no more than plain SQL would.
 
+use cloudsync_shared::merge::RowAction;
+use cloudsync_shared::port::RowOutcome;
 use cloudsync_shared::value::Value;
-use roaring::RoaringTreemap;
 
-use super::rows::ids_of;
-use super::spi::{Arg, Mode, query};
-use super::table::Table;
+use super::item::{Item, Work};
+use super::refuse::no_right;
+use super::rows::visible_values;
+use super::sites::SiteNames;
+use super::spi::Mode;
 use crate::error::PgError;
 
-/// How many rows at most are found in this way. Who sees more sees so much that walking over all
-/// rows wastes little.
-const FEW: usize = 20_000;
-/// Keys looked up in one step.
-const STEP: usize = 5_000;
-
-/// The ids of all rows of a table that the caller may see, if they are few.
+/// Finds out which living rows the caller may see, where that is not known yet.
 ///
 /// # Errors
-/// A policy failed, or the table cannot be read.
-pub(super) fn few_visible(mode: Mode, table: &Table) -> Result<Option<RoaringTreemap>, PgError> {
-    if !table.has_row_security {
-        return Ok(None);
+/// A policy failed.
+pub(super) fn look(work: &Work<'_>, items: &mut [Item<'_>]) -> Result<(), PgError> {
+    let mut unsure: Vec<&mut Item<'_>> =
+        items.iter_mut().filter(|item| item.is_alive() && item.seen.is_none()).collect();
+    if !work.table.can_select() || !work.table.has_row_security {
+        unsure.iter_mut().for_each(|item| item.seen = Some(work.table.can_select()));
+        return Ok(());
     }
-    let outputs: Vec<String> =
-        table.keys.iter().map(|key| key.kind.output(&format!("t.{}", key.quoted))).collect();
-    let sql = format!("SELECT {} FROM {} AS t LIMIT $1", outputs.join(", "), table.relation);
-    let limit = i64::try_from(FEW).unwrap_or(i64::MAX).saturating_add(1);
-    let keys: Vec<Vec<Value>> = query(mode, &sql, vec![Arg::Long(limit)], |row| {
-        table.keys.iter().enumerate().map(|(at, key)| key.kind.read(row, at + 1)).collect()
-    })?;
-    if keys.len() > FEW {
-        return Ok(None);
+    unsure.iter_mut().for_each(|item| item.seen = Some(item.locked));
+    let mut unlocked: Vec<&mut Item<'_>> = unsure.into_iter().filter(|item| !item.locked).collect();
+    let keys: Vec<&[Value]> = unlocked.iter().map(|item| item.keys.as_slice()).collect();
+    for (index, _) in visible_values(Mode::Write, work.table, &keys, &[])? {
+        if let Some(item) = unlocked.get_mut(index) {
+            item.seen = Some(true);
+        }
     }
-    let mut ids = RoaringTreemap::new();
-    for step in keys.chunks(STEP) {
-        let keys: Vec<&[Value]> = step.iter().map(Vec::as_slice).collect();
-        ids.extend(ids_of(mode, table, &keys)?);
+    Ok(())
+}
+
+/// Turns what is told of a hidden row into the insert that plain SQL would take it for: PostgreSQL refuses
+/// it, by a policy as it would if there were no such row, or because the key is taken. Those who name the
+/// row's id knew it, and those who wrote it know it still: they are answered as before.
+pub(super) fn disguise(work: &Work<'_>, sites: &SiteNames, item: &mut Item<'_>) {
+    if !item.is_hidden() || item.names_row() || !item.change.length.is_alive() {
+        return;
     }
-    Ok(Some(ids))
+    if item.action == RowAction::Nothing && is_pushers_own(sites, item) {
+        return;
+    }
+    let is_column = |at: &usize| {
+        let column = item.change.cells.get(*at).and_then(|cell| work.columns.get(cell.column));
+        column.copied().flatten().is_some_and(|id| work.table.column(id).is_some())
+    };
+    item.action = RowAction::Insert { cells: (0..item.change.cells.len()).filter(is_column).collect() };
+}
+
+/// What is answered for a row of which nothing is written; `None` if something is to be.
+pub(super) fn answer(work: &Work<'_>, sites: &SiteNames, item: &Item<'_>) -> Option<RowOutcome> {
+    if item.is_hidden() && !item.names_row() && !item.change.length.is_alive() {
+        // As for a key that was never there: plain SQL deletes nothing, and says nothing.
+        return Some(RowOutcome::Dead);
+    }
+    if item.action != RowAction::Nothing {
+        return None;
+    }
+    let Some(row_id) = item.row_id().filter(|_| item.is_alive()) else { return Some(RowOutcome::Dead) };
+    if item.is_hidden() && !is_pushers_own(sites, item) {
+        return Some(RowOutcome::Refused(no_right(&work.table.relation)));
+    }
+    Some(RowOutcome::Kept(Some(row_id)))
+}
+
+/// Whether the row's life began with the very insert that is pushed: its reply was lost.
+fn is_pushers_own(sites: &SiteNames, item: &Item<'_>) -> bool {
+    sites.is_pushers(item.change.life) && item.after.life == item.change.life
 }

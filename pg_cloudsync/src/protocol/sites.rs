@@ -1,23 +1,81 @@
 //! Site ids and their numbers, learnt in sets as far as one call needs them.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
+use cloudsync_shared::change::RowChange;
 use cloudsync_shared::clock::{RowClock, Stamp};
-use cloudsync_shared::id::{SiteId, SiteOrdinal};
+use cloudsync_shared::id::{ColumnId, SiteId, SiteOrdinal};
+use cloudsync_shared::merge::{Sender, admit};
 
+use super::identity::Identity;
 use super::spi::{Arg, Mode, query};
-use crate::error::PgError;
+use crate::error::{PgError, SqlState};
 use crate::ffi::owner::AsOwner;
 use crate::sites::Sites;
+
+/// The most sites that one push may name for the first time: each takes a number for ever.
+const MAX_NEW_SITES: usize = 1024;
 
 /// What one call knows of sites.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SiteNames {
     by_ordinal: HashMap<SiteOrdinal, SiteId>,
     by_id: HashMap<SiteId, SiteOrdinal>,
+    /// Of a push, who sends it.
+    pusher: SiteId,
+    /// Of a push, the sites that it names and that are another user's or this server's.
+    foreign: HashSet<SiteId>,
+    /// Whether what is told is taken as it is.
+    is_trusted: bool,
 }
 
 impl SiteNames {
+    /// The sites of a push under the site id `pusher`, each with a number.
+    ///
+    /// # Errors
+    /// The site id is not the caller's, or the push names too many new sites.
+    pub(super) fn of_push(pusher: SiteId, named: impl Iterator<Item = SiteId>) -> Result<SiteNames, PgError> {
+        let identity = Identity::of_caller()?;
+        let mut sites = SiteNames { pusher, ..SiteNames::default() };
+        sites.ensure(named.chain([pusher]))?;
+        identity.claim(pusher)?;
+        let all: Vec<SiteId> = sites.by_id.keys().copied().collect();
+        sites.foreign.extend(identity.foreign(&all)?);
+        Ok(sites)
+    }
+
+    /// The sites of a payload, each with a number. Nobody sends it: whoever may apply one is trusted.
+    ///
+    /// # Errors
+    /// The payload names too many new sites.
+    pub(super) fn of_payload(named: impl Iterator<Item = SiteId>) -> Result<SiteNames, PgError> {
+        let mut sites = SiteNames { is_trusted: true, ..SiteNames::default() };
+        sites.ensure(named)?;
+        Ok(sites)
+    }
+
+    /// The change as it is to be merged, whatever its sender claims: see [`admit`].
+    pub(super) fn admit<'a>(
+        &self,
+        change: &'a RowChange,
+        columns: &[Option<ColumnId>],
+        stored: Option<&RowClock<SiteId>>,
+        knows_row: bool,
+    ) -> Cow<'a, RowChange> {
+        if self.is_trusted {
+            return Cow::Borrowed(change);
+        }
+        let is_foreign = |site| self.foreign.contains(&site);
+        let sender = Sender { site: self.pusher, is_foreign: &is_foreign };
+        admit(change, columns, stored, knows_row, sender)
+    }
+
+    /// Whether a stamp is one that the pusher gave.
+    pub(super) fn is_pushers(&self, stamp: Stamp<SiteId>) -> bool {
+        stamp.site == self.pusher
+    }
+
     /// Learns the ids of all sites in these clocks, in at most one query.
     ///
     /// # Errors
@@ -30,7 +88,7 @@ impl SiteNames {
         let mut unknown: Vec<i64> = Vec::new();
         for clock in clocks {
             let own = clock.own_cells().iter().map(|(_, stamp)| stamp.site);
-            for site in own.chain([clock.life.site]) {
+            for site in own.chain([clock.life.site]).chain(clock.ended().map(|stamp| stamp.site)) {
                 if !self.by_ordinal.contains_key(&site) && unknown.last() != Some(&i64::from(site.0)) {
                     unknown.push(i64::from(site.0));
                 }
@@ -82,11 +140,12 @@ impl SiteNames {
     /// Gives each of these sites a number, if it has none.
     ///
     /// # Errors
-    /// The database failed.
-    pub(super) fn ensure(&mut self, sites: impl Iterator<Item = SiteId>) -> Result<(), PgError> {
+    /// More than [`MAX_NEW_SITES`] have none, or the database failed.
+    fn ensure(&mut self, sites: impl Iterator<Item = SiteId>) -> Result<(), PgError> {
         let mut wanted: Vec<SiteId> = sites.filter(|site| !self.by_id.contains_key(site)).collect();
         wanted.sort_unstable();
         wanted.dedup();
+        check_new(&wanted)?;
         let mut numbers = Sites::default();
         numbers.ensure(wanted.iter().copied())?;
         for site in wanted {
@@ -122,6 +181,22 @@ impl SiteNames {
     pub(super) fn with_ordinals(&self, clock: &RowClock<SiteId>) -> Result<RowClock<SiteOrdinal>, PgError> {
         clock.map_sites(|site| self.ordinal(site))
     }
+}
+
+fn check_new(wanted: &[SiteId]) -> Result<(), PgError> {
+    if wanted.len() <= MAX_NEW_SITES {
+        return Ok(());
+    }
+    let sql = "SELECT pg_catalog.count(*) FROM cloudsync.sites WHERE site_id OPERATOR(pg_catalog.=) ANY ($1)";
+    let ids = wanted.iter().map(|site| Some(site.0.to_vec())).collect();
+    let known = AsOwner::run(|| query(Mode::Write, sql, vec![Arg::Blobs(ids)], |row| row.known_long(1)))?;
+    let known = known.first().and_then(|count| usize::try_from(*count).ok()).unwrap_or_default();
+    let new = wanted.len().saturating_sub(known);
+    if new > MAX_NEW_SITES {
+        let message = format!("the push names {new} sites that are new here, more than {MAX_NEW_SITES}");
+        return Err(PgError::new(SqlState::LIMIT_EXCEEDED, message));
+    }
+    Ok(())
 }
 
 /// All sites that a stamp or clock may name in changes.

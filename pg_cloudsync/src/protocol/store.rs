@@ -1,12 +1,12 @@
 //! The `Store` of the core on PostgreSQL: optimistic in sets, split only where a row is refused.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use cloudsync_shared::clock::RowClock;
 use cloudsync_shared::hlc::{Millis, Version};
 use cloudsync_shared::id::{RowId, SiteId, SiteOrdinal};
 use cloudsync_shared::key::Key;
-use cloudsync_shared::merge::{RowAction, TablePlan};
+use cloudsync_shared::merge::TablePlan;
 use cloudsync_shared::port::{Refusal, RowOutcome, Store};
 use cloudsync_shared::schema::TableSchema;
 use cloudsync_shared::value::Value;
@@ -15,8 +15,8 @@ use roaring::RoaringTreemap;
 use super::item::{Item, Work};
 use super::known::{Known, read_known, refuse_keys};
 use super::lock::lock_rows;
-use super::refuse::{as_refusal, is_about_the_whole, no_right};
-use super::rows::visible_values;
+use super::refuse::{as_refusal, is_about_the_whole};
+use super::sight;
 use super::sites::SiteNames;
 use super::spi::Mode;
 use super::table::Table;
@@ -47,6 +47,10 @@ pub(super) struct PgStore<'a> {
     pub(super) check_now: bool,
     /// The rows written, by table: as pushed, and with something else than was pushed.
     pub(super) touched: BTreeMap<i64, Touched>,
+    /// The highest version of what was written.
+    accepted: Version,
+    /// Rows, by table and key, that have another causal length here than the device has given them.
+    pub(super) renewed: HashSet<(String, Key)>,
     /// Keys of the table in hand that cannot name a row here.
     refused_keys: HashMap<Key, Refusal>,
     /// Rows of the table in hand that the server knows.
@@ -78,6 +82,8 @@ impl<'a> PgStore<'a> {
             highest,
             check_now,
             touched: BTreeMap::new(),
+            accepted: Version::NEVER,
+            renewed: HashSet::new(),
             refused_keys: HashMap::new(),
             known: HashMap::new(),
         }
@@ -155,56 +161,36 @@ impl<'a> PgStore<'a> {
     fn settle<'i>(
         &mut self,
         work: &Work<'_>,
-        batch: Vec<Item<'i>>,
+        mut batch: Vec<Item<'i>>,
         outcomes: &mut [RowOutcome],
     ) -> Result<Vec<Item<'i>>, PgError> {
+        sight::look(work, &mut batch)?;
         let mut rest = Vec::with_capacity(batch.len());
-        let mut settled = Vec::new();
-        for item in batch {
-            if let Some(refusal) = item.lacking_right(work) {
-                put(outcomes, item.index, RowOutcome::Refused(refusal));
-            } else if item.action == RowAction::Nothing {
-                settled.push(item);
-            } else {
-                rest.push(item);
+        for mut item in batch {
+            sight::disguise(work, &self.sites, &mut item);
+            let refusal = item.lacking_right(work).map(RowOutcome::Refused);
+            match refusal.or_else(|| sight::answer(work, &self.sites, &item)) {
+                Some(outcome) => self.conclude(work, &item, outcome, outcomes),
+                None => rest.push(item),
             }
         }
-        self.answer_unchanged(work, &settled, outcomes)?;
         Ok(rest)
     }
 
-    /// Answers for rows of which nothing new was told: alive, dead, or none of the caller's business.
-    fn answer_unchanged(
-        &self,
+    /// Notes what became of a row.
+    fn conclude(
+        &mut self,
         work: &Work<'_>,
-        items: &[Item<'_>],
+        item: &Item<'_>,
+        outcome: RowOutcome,
         outcomes: &mut [RowOutcome],
-    ) -> Result<(), PgError> {
-        let mut unseen = Vec::new();
-        for item in items {
-            match &item.known {
-                Some(known) if item.is_alive() => {
-                    put(outcomes, item.index, RowOutcome::Kept(Some(RowId(known.row_id.unsigned_abs()))));
-                    if !item.locked {
-                        unseen.push(item);
-                    }
-                }
-                _ => put(outcomes, item.index, RowOutcome::Dead),
-            }
+    ) {
+        if matches!(outcome, RowOutcome::Kept(_)) && item.has_other_length() {
+            self.renewed.insert((work.table.schema.name.clone(), item.change.key.clone()));
         }
-        let keys: Vec<&[Value]> = unseen.iter().map(|item| item.keys.as_slice()).collect();
-        let mut hidden = vec![true; unseen.len()];
-        if work.table.can_select() {
-            for (index, _) in visible_values(Mode::Write, work.table, &keys, &[])? {
-                if let Some(place) = hidden.get_mut(index) {
-                    *place = false;
-                }
-            }
+        if let Some(place) = outcomes.get_mut(item.index) {
+            *place = outcome;
         }
-        for (item, _) in unseen.iter().zip(hidden).filter(|(_, hidden)| *hidden) {
-            put(outcomes, item.index, RowOutcome::Refused(no_right(&work.table.relation)));
-        }
-        Ok(())
     }
 
     fn note(
@@ -214,10 +200,14 @@ impl<'a> PgStore<'a> {
         written: &[(i64, bool)],
         outcomes: &mut [RowOutcome],
     ) {
-        let touched = self.touched.entry(work.table.id).or_default();
         for (item, (row_id, altered)) in batch.iter().zip(written) {
             let row_id = row_id.unsigned_abs();
-            touched.pushed.insert(row_id);
+            self.accepted = self.accepted.max(item.change.highest());
+            let touched = self.touched.entry(work.table.id).or_default();
+            // Who holds a row that is dead has been told, and of one that never was there is nothing to tell.
+            if item.is_alive() || item.after.length.is_alive() {
+                touched.pushed.insert(row_id);
+            }
             if *altered {
                 touched.altered.insert(row_id);
             }
@@ -226,7 +216,7 @@ impl<'a> PgStore<'a> {
             } else {
                 RowOutcome::Dead
             };
-            put(outcomes, item.index, outcome);
+            self.conclude(work, item, outcome, outcomes);
         }
     }
 
@@ -280,7 +270,8 @@ impl<'a> PgStore<'a> {
         if item.known != known && item.tries < MAX_TRIES {
             stack.push(batch);
         } else {
-            put(outcomes, item.index, RowOutcome::Refused(as_refusal(error)));
+            let refused = RowOutcome::Refused(as_refusal(error));
+            self.conclude(work, item, refused, outcomes);
         }
         Ok(())
     }
@@ -302,12 +293,6 @@ fn attempt(work: &Work<'_>, batch: &[Item<'_>], setting: &Setting<'_>) -> Result
 fn halve<'i>(mut batch: Vec<Item<'i>>, stack: &mut Vec<Vec<Item<'i>>>) {
     let right = batch.split_off(batch.len() / 2);
     stack.extend([right, batch]);
-}
-
-fn put(outcomes: &mut [RowOutcome], index: usize, outcome: RowOutcome) {
-    if let Some(place) = outcomes.get_mut(index) {
-        *place = outcome;
-    }
 }
 
 impl Store for PgStore<'_> {
@@ -347,19 +332,14 @@ impl Store for PgStore<'_> {
         for row in &plan.rows {
             let Some(change) = plan.changes.rows.get(row.index) else { continue };
             if let Some(refusal) = self.refused_keys.get(&change.key) {
-                put(&mut outcomes, row.index, RowOutcome::Refused(refusal.clone()));
+                if let Some(place) = outcomes.get_mut(row.index) {
+                    *place = RowOutcome::Refused(refusal.clone());
+                }
                 continue;
             }
-            items.push(Item {
-                index: row.index,
-                change,
-                keys: change.key.decode(table.keys.len())?,
-                known: self.known.get(&change.key).cloned(),
-                action: row.action.clone(),
-                after: row.after.clone(),
-                locked: false,
-                tries: 0,
-            });
+            // The plan trusts the change; this decides again, on what it is admitted as.
+            let known = self.known.get(&change.key).cloned();
+            items.push(Item::new(&work, &self.sites, (row.index, change), known, row.before.as_ref())?);
         }
         // One order for all pushes: two that insert the same rows wait for one another, not in a circle.
         items.sort_by(|one, other| one.change.key.cmp(&other.change.key));
@@ -368,13 +348,15 @@ impl Store for PgStore<'_> {
         Ok(outcomes)
     }
 
-    fn observe(&mut self, highest: Version) -> Result<(), PgError> {
-        settings::observe(highest)
+    /// A version counts only if something of it was accepted: who may write nothing must not move the
+    /// clock by which this server stamps its own writes. See [`PgStore::write_log`].
+    fn observe(&mut self, _highest: Version) -> Result<(), PgError> {
+        Ok(())
     }
 }
 
 impl PgStore<'_> {
-    /// Writes down which rows the push has touched, for others to find.
+    /// Writes down which rows the push has touched, for others to find, and the highest version accepted.
     ///
     /// # Errors
     /// The log cannot be written.
@@ -383,6 +365,6 @@ impl PgStore<'_> {
             super::cursor::note_touched(*table, pusher, &touched.pushed)?;
             super::cursor::note_touched(*table, SiteOrdinal::SELF, &touched.altered)?;
         }
-        Ok(())
+        settings::observe(self.accepted)
     }
 }

@@ -70,6 +70,12 @@ impl Device {
         row(key, 2, stamp, std::iter::empty(), stamp)
     }
 
+    /// The change with the row's id, if the server has told it.
+    pub fn naming(&self, row: RowChange) -> RowChange {
+        let mut known = self.rows.values().filter_map(|rows| rows.get(&row.key));
+        RowChange { row_id: known.find_map(|known| known.row_id), ..row }
+    }
+
     /// Pushes rows of one table.
     ///
     /// # Errors

@@ -4,4 +4,5 @@
 //! Each test gets a database of its own.
 
 pub mod device;
+pub mod raw;
 pub mod server;

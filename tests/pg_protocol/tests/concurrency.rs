@@ -199,7 +199,9 @@ fn a_push_that_waited_decides_again() {
     });
     assert_eq!(reads(&server, 8)[0], text("local"), "of a new row, against a local write");
 
+    two.pull(&mut server.client(), &["items"]);
     let update = two.update(&key(2), &[(0, text("too late"))]);
+    let update = two.naming(update);
     let reply = overtake(&server, &mut two, update, |client| {
         client.batch_execute("DELETE FROM items WHERE id = 'k0002'").unwrap();
     });

@@ -142,7 +142,8 @@ fn users_see_and_write_their_own_rows_only() {
     let stale = b.update(&[text("alice-4")], &[]);
     let own = b.insert(&[text("bob-1")], &[text("cloudsync_bob"), text("fine")]);
     let reply = b.push(&mut bob, "notes", &COLUMNS, vec![update, delete, insert, stale, own]).unwrap();
-    assert_eq!(refusals(&reply), ["42501", "42501", "42501", "42501", "accepted"]);
+    assert_eq!(refusals(&reply), ["42501", "accepted", "23505", "42501", "accepted"]);
+    assert_eq!(reply.results[0][1], RowResult::Dead, "as plain SQL says of a delete that finds nothing");
     assert_eq!(reply.restored.row_count(), 0, "nothing of others is sent in place of a refused row");
     let stolen: i64 = root
         .query_one("SELECT count(*) FROM notes WHERE owner = 'cloudsync_alice' AND body = 'secret'", &[])

@@ -159,6 +159,7 @@ fn a_deleted_row_is_hidden_then_gone_and_never_named() {
     two.pull(&mut client, &["g"]);
     assert_eq!(two.count("g"), 1);
     let late = three.update(&[Value::Integer(1)], &[(0, text("late"))]);
+    let late = three.naming(late);
     assert_eq!(three.push(&mut client, "g", &["v"], vec![late]).unwrap().results[0], [RowResult::Dead]);
 }
 

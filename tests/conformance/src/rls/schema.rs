@@ -49,7 +49,7 @@ impl Schema {
         let tables = tables.collect();
         let by_claims = random.below(3) == 0;
         let identity = if by_claims {
-            "(nullif(current_setting('request.jwt.claims', true), '')::json ->> 'sub')"
+            "(nullif(current_setting('request.jwt.claims', true), '')::json ->> 'acts_for')"
         } else {
             "current_user"
         };
@@ -90,10 +90,13 @@ impl Schema {
         ddl
     }
 
-    /// The statement that makes a user log in with `subject` as its claim from now on.
+    /// The statement that makes a user log in with `subject` as its claim from now on. It stays the same
+    /// user: another subject would have to log out of the device.
     pub fn claim(&self, user: &str, subject: &str) -> String {
         // The database is the only one that the tests' roles ever log in to.
-        format!("ALTER ROLE {user} SET request.jwt.claims = '{{\"sub\": \"{subject}\"}}'")
+        format!(
+            "ALTER ROLE {user} SET request.jwt.claims = '{{\"sub\": \"{user}\", \"acts_for\": \"{subject}\"}}'"
+        )
     }
 
     fn table_ddl(&self, random: &mut Random, table: &Table) -> Vec<String> {

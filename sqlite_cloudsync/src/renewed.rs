@@ -1,0 +1,56 @@
+//! Rows that the server has with another causal length than this device, which could not know of an
+//! older life of theirs: they are one row, and the device follows.
+
+use std::collections::HashMap;
+
+use cloudsync_shared::change::{ChangeBatch, RowChange};
+use cloudsync_shared::clock::RowClock;
+use cloudsync_shared::id::CausalLength;
+use cloudsync_shared::key::Key;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::error::Result;
+use crate::table::Table;
+
+/// The causal lengths of the living rows in a reply, by table and key.
+pub struct Renewed(HashMap<(String, Key), CausalLength>);
+
+impl Renewed {
+    /// Those of the rows that the server gave back.
+    pub fn of(restored: &ChangeBatch) -> Renewed {
+        let rows = restored.tables.iter().flat_map(|table| table.rows.iter().map(move |row| (table, row)));
+        let living = rows.filter(|(_, row)| row.length.is_alive());
+        Renewed(living.map(|(table, row)| ((table.table.clone(), row.key.clone()), row.length)).collect())
+    }
+
+    /// Lifts the clock of a row that was accepted to the length that the server has given it, so that what
+    /// was written here since it was sent is about the same life. A row that was sent with its id is another
+    /// matter: its device knew of the life that is over.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn follow(&self, conn: &Connection, table: &Table, sent: &RowChange) -> Result<()> {
+        if self.0.is_empty() || sent.row_id.is_some() || !sent.length.is_alive() {
+            return Ok(());
+        }
+        let length = self.0.get(&(table.schema.name.clone(), sent.key.clone()));
+        match length.and_then(|length| length.0.checked_sub(sent.length.0)) {
+            Some(by) if by > 0 => lift(conn, table, &sent.key, by),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn lift(conn: &Connection, table: &Table, key: &Key, by: u32) -> Result<()> {
+    let clocks = table.clocks();
+    let stored: Option<Vec<u8>> = conn
+        .prepare_cached(&format!("SELECT clock FROM {clocks} WHERE key = ?1"))?
+        .query_row([&key.0], |row| row.get(0))
+        .optional()?;
+    let Some(stored) = stored else { return Ok(()) };
+    let mut clock = RowClock::from_bytes(&stored)?;
+    clock.length = CausalLength(clock.length.0.saturating_add(by));
+    conn.prepare_cached(&format!("UPDATE {clocks} SET clock = ?1 WHERE key = ?2"))?
+        .execute(params![clock.to_bytes(), key.0])?;
+    Ok(())
+}
