@@ -8,8 +8,9 @@ use cloudsync_shared::change::{ChangeBatch, RowChange};
 use cloudsync_shared::clock::Stamp;
 use cloudsync_shared::hlc::{Millis, Version};
 use cloudsync_shared::id::{CausalLength, RowId};
-use cloudsync_shared::message::{Message, PushReply, PushRequest, RowResult};
+use cloudsync_shared::message::{GoneRequest, Message, PushReply, PushRequest, RowResult};
 use cloudsync_shared::value::Value;
+use cloudsync_shared::wire;
 use postgres::Client;
 
 const NOTES: &str = "CREATE TABLE notes (id text PRIMARY KEY, owner name, body text);
@@ -416,4 +417,37 @@ fn who_may_write_nothing_does_not_move_the_servers_clock() {
     assert!(reply.results[0].iter().all(|result| matches!(result, RowResult::Refused(_))), "{reply:?}");
     let highest: i64 = root.query_one("SELECT version FROM cloudsync.highest", &[]).unwrap().get(0);
     assert_eq!(highest, 0);
+}
+
+/// Someone who claims to hold all ids once heard which of the hidden rows had been written, and how many.
+#[test]
+fn whoever_claims_to_hold_all_rows_does_not_hear_which_hidden_ones_were_written() {
+    let server = Server::new("gone_ids", NOTES);
+    let mut root = server.client();
+    root.batch_execute("INSERT INTO notes SELECT 'k' || n, 'cloudsync_bob' FROM generate_series(1, 100) n")
+        .unwrap();
+    let mut alice = server.client_as("cloudsync_alice");
+    let mut device = Device::new(1);
+    device.pull(&mut alice, &["notes"]);
+    let gone = |alice: &mut Client| {
+        let request = GoneRequest {
+            site: device.site,
+            epoch: device.epoch.expect("it has pulled"),
+            from: device.cursor.clone(),
+            held: vec![("notes".to_owned(), (1..=1000).collect())],
+        };
+        let request = wire::encode(&Message::GoneRequest(request)).unwrap();
+        let reply: Vec<u8> = alice.query_one("SELECT cloudsync_pull($1)", &[&request]).unwrap().get(0);
+        match wire::decode(&reply).unwrap() {
+            Message::GoneReply(reply) => reply.gone,
+            other => panic!("not a gone reply: {other:?}"),
+        }
+    };
+    assert_eq!(gone(&mut alice), []);
+    root.batch_execute("UPDATE notes SET body = 'x' WHERE id = 'k7'").unwrap();
+    let one = gone(&mut alice);
+    assert!(one[0].1.len() > 900, "{one:?}");
+    root.batch_execute("UPDATE notes SET body = 'y' WHERE id > 'k5'; DELETE FROM notes WHERE id = 'k1'")
+        .unwrap();
+    assert_eq!(gone(&mut alice), one);
 }
