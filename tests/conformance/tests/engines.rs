@@ -241,6 +241,7 @@ impl Engines {
             from: None,
             progress: None,
             max_bytes: 0,
+            held: Vec::new(),
         };
         let request = wire::encode(&Message::PullRequest(request)).expect("a request");
         let reply = self.server.client.query_one("SELECT cloudsync_pull($1)", &[&request]);
