@@ -103,6 +103,16 @@ impl<S: Copy + Eq + Default> RowClock<S> {
         self.cells.iter().map(|(_, stamp)| stamp.version).fold(self.life.version, Version::max)
     }
 
+    /// The same clock with other stamps. `renew` keeps their order; NEVER is never asked for.
+    pub fn map_stamps(&self, renew: impl Fn(Stamp<S>) -> Stamp<S>) -> RowClock<S> {
+        let mut clock = RowClock { life: renew(self.life), cells: Vec::new(), ..self.clone() };
+        for (column, stamp) in &self.cells {
+            let stamp = if stamp.version == Version::NEVER { *stamp } else { renew(*stamp) };
+            clock.set_cell(*column, stamp);
+        }
+        clock
+    }
+
     /// The same clock with its sites named otherwise.
     ///
     /// # Errors

@@ -155,6 +155,7 @@ impl TableFold<'_> {
     }
 
     fn read(&self, folded: &mut Folded) -> Result<Batch> {
+        let ahead = system::runs_ahead(self.conn)?;
         let keys = self.table.info.key.len();
         let groups = self.table.extra_masks();
         let known = self.journal_masks()?;
@@ -178,7 +179,7 @@ impl TableFold<'_> {
                 }
             };
             let Some(noted) = self.understand(row, 3 + keys, groups.min(known))? else { continue };
-            let at = Millis(u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0));
+            let at = Millis(u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0).saturating_sub(ahead));
             let index = match known_keys.get(&key) {
                 Some(index) => *index,
                 None => {

@@ -24,6 +24,7 @@ pub mod read;
 pub mod refusal;
 pub mod rejections;
 pub mod renewed;
+pub mod restamp;
 mod row_write;
 pub mod savepoint;
 mod sending;

@@ -1,6 +1,6 @@
 //! The extension's own tables: settings, sites, synced tables and their columns.
 
-use cloudsync_shared::hlc::Version;
+use cloudsync_shared::hlc::{DEFAULT_MAX_DRIFT, Version};
 use cloudsync_shared::id::{ColumnId, SiteId, SiteOrdinal};
 use cloudsync_shared::schema::Algorithm;
 use rusqlite::types::Value as SqlValue;
@@ -26,6 +26,8 @@ const SYSTEM_TABLE_NAMES: [&str; 8] = [
 
 /// Setting: the release that created the tables.
 const VERSION: &str = "version";
+/// Setting: how many milliseconds the server's clock was ahead of this device's at the last sync.
+pub const CLOCK_OFFSET: &str = "clock_offset";
 /// Setting: the highest version seen anywhere.
 const HIGHEST: &str = "highest";
 /// Setting: SQLite's schema version when the triggers were last compared with the tables.
@@ -156,6 +158,25 @@ pub fn observe(conn: &Connection, version: Version) -> Result<()> {
                ON CONFLICT(key) DO UPDATE SET value = max(value, excluded.value)";
     conn.prepare_cached(sql)?.execute(params![HIGHEST, number])?;
     Ok(())
+}
+
+/// Sets the highest version seen, also to a lower one than it was.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn set_highest(conn: &Connection, version: Version) -> Result<()> {
+    set_setting(conn, HIGHEST, &SqlValue::Integer(i64::try_from(version.0).unwrap_or(i64::MAX)))
+}
+
+/// By how many milliseconds times of this device's clock are to be set back: as much as it ran ahead of the
+/// server's at the last sync, if that was more than the server puts up with.
+///
+/// # Errors
+/// The database cannot be read.
+pub fn runs_ahead(conn: &Connection) -> Result<u64> {
+    let offset = get_text(conn, CLOCK_OFFSET)?.and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
+    let ahead = if offset < 0 { offset.unsigned_abs() } else { 0 };
+    Ok(if ahead > DEFAULT_MAX_DRIFT.0 { ahead } else { 0 })
 }
 
 /// Takes the write lock, so that what is read from here on cannot be changed by another connection.

@@ -5,14 +5,13 @@ use cloudsync_shared::message::{Epoch, Progress, Snapshot, View};
 use rusqlite::{Connection, params};
 
 use crate::error::Result;
-use crate::system::{get_text, set_text};
+use crate::system::{CLOCK_OFFSET, get_text, set_text};
 
 const EPOCH: &str = "server_epoch";
 const CURSOR: &str = "server_cursor";
 const PROGRESS: &str = "server_progress";
 const VERSION: &str = "server_version";
 const LAST_SYNC: &str = "last_sync";
-const CLOCK_OFFSET: &str = "clock_offset";
 
 /// What a download is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
