@@ -1,0 +1,1 @@
+//! A proxy that does badly what proxies do.
