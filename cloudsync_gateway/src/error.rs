@@ -24,9 +24,9 @@ pub struct ApiError {
     /// What is wrong.
     pub message: String,
     /// More about it.
-    pub details: Option<String>,
+    pub details: Option<Box<str>>,
     /// What to do.
-    pub hint: Option<String>,
+    pub hint: Option<Box<str>>,
     /// Headers beside the usual ones.
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -46,13 +46,13 @@ impl ApiError {
 
     /// The same with details.
     pub fn with_details(mut self, details: impl Into<String>) -> ApiError {
-        self.details = Some(details.into());
+        self.details = Some(details.into().into());
         self
     }
 
     /// The same with a hint.
     pub fn with_hint(mut self, hint: impl Into<String>) -> ApiError {
-        self.hint = Some(hint.into());
+        self.hint = Some(hint.into().into());
         self
     }
 

@@ -14,6 +14,8 @@ pub struct SqlState([u8; 5]);
 impl SqlState {
     /// A statement's input is not what it claims to be.
     pub const INVALID_BINARY: SqlState = SqlState(*b"22P03");
+    /// Text that the database's encoding does not have.
+    pub const INVALID_TEXT: SqlState = SqlState(*b"22021");
     /// A value that makes no sense.
     pub const INVALID_PARAMETER: SqlState = SqlState(*b"22023");
     /// Something this build does not know.

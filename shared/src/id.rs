@@ -56,6 +56,11 @@ impl ColumnId {
     /// written.
     pub const LATE: u16 = 1 << 15;
 
+    /// The number without that bit: what orders the columns of a table and names their place in masks.
+    pub fn number(self) -> u16 {
+        self.0 & !ColumnId::LATE
+    }
+
     /// Whether the column was added after its table was synced.
     pub fn is_late(self) -> bool {
         self.0 & ColumnId::LATE != 0

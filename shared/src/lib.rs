@@ -3,11 +3,12 @@
 //!
 //! Import order, left may be used by right and never the reverse:
 //! `error` → `varint` → `id`, `hlc` → `value` → `key` → `schema`, `clock` → `change` ↔ `merge` →
-//! `capture` → `port` → `flow`; `message` → `wire`. Merging and the wire do not see each other.
+//! `capture` → `port` → `flow`; `cells`; `message` → `wire`. Merging and the wire do not see each other.
 
 #![forbid(unsafe_code)]
 
 pub mod capture;
+pub mod cells;
 pub mod change;
 pub mod clock;
 pub mod error;

@@ -63,6 +63,13 @@ CREATE TABLE cloudsync.log (
 );
 CREATE INDEX log_xid ON cloudsync.log (xid);
 
+-- Tables that policies of synced tables read and whose writes are noted: in the log each stands under
+-- its number with a minus sign, without rows.
+CREATE TABLE cloudsync.watched (
+    id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    relation oid NOT NULL UNIQUE
+);
+
 REVOKE ALL ON ALL TABLES IN SCHEMA cloudsync FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA cloudsync FROM PUBLIC;
 
@@ -78,6 +85,63 @@ CREATE FUNCTION @extschema@.cloudsync_pull(request bytea) RETURNS bytea
     SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'
     SET jit = off
     LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_pull_wrapper';
+
+-- Changes cell by cell. Everybody may ask: a row appears to those who may SELECT it, a tombstone only
+-- to those whom no policy could bind (the table's owner, superusers, roles with BYPASSRLS). The
+-- function fixes the text form of values itself: settings here would be made anew for each row.
+CREATE FUNCTION @extschema@.cloudsync_changes_select(min_db_version bigint DEFAULT 0, filter_site_id bytea DEFAULT NULL)
+    RETURNS TABLE (tbl text, pk bytea, col_name text, col_value bytea, col_version bigint, db_version bigint,
+        site_id bytea, cl bigint, seq bigint)
+    STABLE PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_changes_select_wrapper';
+CREATE VIEW @extschema@.cloudsync_changes AS SELECT * FROM @extschema@.cloudsync_changes_select();
+-- The function acts as its caller in any case; before version 15 a view has no such option.
+DO $$ BEGIN
+    IF pg_catalog.current_setting('server_version_num')::int >= 150000 THEN
+        ALTER VIEW @extschema@.cloudsync_changes SET (security_invoker = true);
+    END IF;
+END $$;
+GRANT SELECT ON @extschema@.cloudsync_changes TO PUBLIC;
+
+-- Payloads. What is applied is written as the caller, all of it or nothing.
+CREATE FUNCTION cloudsync.payload_step(state internal, tbl text, pk bytea, col_name text, col_value bytea,
+    col_version bigint, db_version bigint, site_id bytea, cl bigint, seq bigint) RETURNS internal
+    IMMUTABLE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_payload_step_wrapper';
+CREATE FUNCTION cloudsync.payload_finish(state internal) RETURNS bytea
+    IMMUTABLE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_payload_finish_wrapper';
+CREATE AGGREGATE @extschema@.cloudsync_payload_encode(tbl text, pk bytea, col_name text, col_value bytea,
+    col_version bigint, db_version bigint, site_id bytea, cl bigint, seq bigint) (
+    SFUNC = cloudsync.payload_step, STYPE = internal, FINALFUNC = cloudsync.payload_finish,
+    FINALFUNC_MODIFY = READ_WRITE
+);
+CREATE FUNCTION @extschema@.cloudsync_payload_apply(payload bytea) RETURNS int
+    VOLATILE STRICT PARALLEL UNSAFE
+    SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    SET jit = off
+    LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_payload_apply_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_payload_decode(payload bytea) RETURNS int
+    VOLATILE STRICT PARALLEL UNSAFE
+    SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    SET jit = off
+    LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_payload_apply_wrapper';
+
+-- Keys and values as changes show them. They touch no table; values are printed in the fixed form.
+CREATE FUNCTION @extschema@.cloudsync_pk_encode(VARIADIC key "any") RETURNS bytea
+    STABLE PARALLEL SAFE
+    SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_pk_encode_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_pk_decode(pk bytea, index int) RETURNS text
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_pk_decode_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_encode_value(value anyelement) RETURNS bytea
+    STABLE PARALLEL SAFE
+    SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_encode_value_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_uuid_text(id bytea, dash boolean DEFAULT true) RETURNS text
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_uuid_text_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_uuid_text(id bytea, dash int) RETURNS text
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql
+    AS 'SELECT @extschema@.cloudsync_uuid_text(id, dash OPERATOR(pg_catalog.<>) 0)';
+CREATE FUNCTION @extschema@.cloudsync_uuid_blob(id text) RETURNS bytea
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_uuid_blob_wrapper';
 
 -- Capture: what the statement triggers of synced tables call.
 CREATE FUNCTION cloudsync.capture() RETURNS trigger
@@ -98,10 +162,27 @@ CREATE FUNCTION cloudsync.clock_touch(clock bytea, delta bytea) RETURNS bytea
     IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_clock_touch_wrapper';
 CREATE FUNCTION cloudsync.clock_is_alive(clock bytea) RETURNS bool
     IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_clock_is_alive_wrapper';
+CREATE FUNCTION cloudsync.clock_highest(clock bytea) RETURNS bigint
+    IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_clock_highest_wrapper';
 CREATE FUNCTION cloudsync.base_clock() RETURNS bytea
     IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_base_clock_wrapper';
 CREATE FUNCTION cloudsync.pack_rows(rows bigint[]) RETURNS bytea
     IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_pack_rows_wrapper';
+-- What the triggers of watched tables call. It acts as its owner, since the writer has no right on the
+-- log; it takes nothing from the writer but whether there are rows.
+CREATE FUNCTION cloudsync.note_write() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        IF NOT EXISTS (SELECT FROM cloudsync_old) THEN RETURN NULL; END IF;
+    ELSIF TG_OP IN ('INSERT', 'UPDATE') THEN
+        IF NOT EXISTS (SELECT FROM cloudsync_new) THEN RETURN NULL; END IF;
+    END IF;
+    INSERT INTO cloudsync.log (xid, table_id, site, rows)
+    SELECT pg_current_xact_id(), -w.id, 0, cloudsync.pack_rows('{}')
+    FROM cloudsync.watched w WHERE w.relation = TG_RELID;
+    RETURN NULL;
+END $$;
 CREATE FUNCTION cloudsync.clock_json(clock bytea) RETURNS text
     IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_clock_json_wrapper';
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA cloudsync FROM PUBLIC;

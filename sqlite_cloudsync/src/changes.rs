@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_int};
 
+use cloudsync_shared::cells;
 use cloudsync_shared::change::ChangeBatch;
 use cloudsync_shared::clock::Stamp;
 use cloudsync_shared::hlc::Version;
@@ -15,11 +16,6 @@ use crate::error::Result;
 use crate::ffi::{Content, register_table};
 use crate::read::{Filter, collect};
 use crate::value::Bound;
-
-/// `col_name` of the row that tells that a row lives, with the version of its insert.
-pub const COLUMN_ALIVE: &str = "__[NEW]__";
-/// `col_name` of the row that tells that a row was deleted.
-pub const COLUMN_DEAD: &str = "__[RIP]__";
 
 const TBL: c_int = 0;
 const PK: c_int = 1;
@@ -56,10 +52,7 @@ fn letter(column: c_int, operator: &IndexConstraintOp) -> Option<char> {
 struct Line {
     table: usize,
     row: usize,
-    /// The cell, or the row's life.
-    cell: Option<usize>,
-    version: Version,
-    seq: i64,
+    line: cells::Line,
 }
 
 /// The changes that a walk goes through.
@@ -79,16 +72,10 @@ impl Changes {
         let mut lines = Vec::new();
         for (table, changes) in batch.tables.iter().enumerate() {
             for (row, change) in changes.rows.iter().enumerate() {
-                if told(change.life) {
-                    lines.push(Line { table, row, cell: None, version: change.life.version, seq: 0 });
-                }
-                for (cell, told) in change.cells.iter().enumerate() {
-                    let seq = i64::try_from(told.column).unwrap_or(i64::MAX - 1) + 1;
-                    lines.push(Line { table, row, cell: Some(cell), version: told.stamp.version, seq });
-                }
+                lines.extend(cells::lines(change, told).map(|line| Line { table, row, line }));
             }
         }
-        lines.sort_by_key(|line| (line.version, line.seq));
+        lines.sort_by_key(|line| (line.line.stamp.version, line.line.seq));
         lines
     }
 
@@ -96,12 +83,11 @@ impl Changes {
         let line = self.lines.get(row)?;
         let table = self.batch.tables.get(line.table)?;
         let row = table.rows.get(line.row)?;
-        let cell = line.cell.and_then(|cell| row.cells.get(cell));
-        let stamp = cell.map_or(row.life, |cell| cell.stamp);
-        let life = if row.length.is_alive() { COLUMN_ALIVE } else { COLUMN_DEAD };
+        let cell = line.line.cell.and_then(|cell| row.cells.get(cell));
+        let stamp = line.line.stamp;
         let name = match cell {
             Some(cell) => table.columns.get(cell.column)?.as_str(),
-            None => life,
+            None => cells::life_name(row.length),
         };
         Some(match column {
             TBL => context.set_result(&table.table),
@@ -111,7 +97,7 @@ impl Changes {
             4 | DB_VERSION => context.set_result(&i64::try_from(stamp.version.0).unwrap_or(i64::MAX)),
             SITE_ID => context.set_result(&stamp.site.0.as_slice()),
             7 => context.set_result(&row.length.0),
-            _ => context.set_result(&line.seq),
+            _ => context.set_result(&line.line.seq),
         })
     }
 }

@@ -204,7 +204,7 @@ impl TableFold<'_> {
         let op: i64 = row.get(1)?;
         let grow_only = self.table.synced.algorithm == Algorithm::Gos;
         Ok(match op {
-            OP_INSERT => Some(Noted::Write(LocalWrite::Insert)),
+            OP_INSERT => Some(Noted::Write(self.insert())),
             OP_DELETE | OP_HINT if grow_only => None,
             OP_DELETE => Some(Noted::Write(LocalWrite::Delete)),
             OP_HINT => Some(Noted::Hint),
@@ -221,9 +221,18 @@ impl TableFold<'_> {
         })
     }
 
+    /// An insert writes the late columns as it does the others.
+    fn insert(&self) -> LocalWrite {
+        let ids = self.table.schema.columns.iter().map(|column| column.id);
+        let late: Vec<ColumnId> = ids.filter(|id| id.is_late()).collect();
+        if late.is_empty() { LocalWrite::Insert } else { LocalWrite::InsertLate(late) }
+    }
+
     fn columns_of(&self, mask: i64, group: u16, columns: &mut Vec<ColumnId>) {
-        let set = (0..MASK_BITS).filter(|bit| mask >> bit & 1 == 1);
-        columns.extend(set.map(|bit| ColumnId(group * MASK_BITS + bit)));
+        let ids = self.table.schema.columns.iter().map(|column| column.id);
+        columns.extend(
+            ids.filter(|id| id.number() / MASK_BITS == group && mask >> (id.number() % MASK_BITS) & 1 == 1),
+        );
     }
 
     fn read_clocks(&self, batch: &mut Batch, order: &[usize]) -> Result<()> {

@@ -9,8 +9,9 @@ use roaring::RoaringTreemap;
 use rusqlite::{Connection, params, params_from_iter};
 
 use crate::apply;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::fold;
+use crate::parked;
 use crate::sent::UNSENT_BULK;
 use crate::store::{Origin, SqliteStore};
 use crate::table::Table;
@@ -43,8 +44,10 @@ impl Received {
 
 /// Merges a page, and in the same transaction lets `then` move the cursor.
 ///
+/// A row that this device's constraints refuse is [parked].
+///
 /// # Errors
-/// A row cannot be written, or the database is busy or failed; nothing of the page stays.
+/// The database is busy or failed; nothing of the page stays.
 pub fn apply_page(
     conn: &Connection,
     mut changes: ChangeBatch,
@@ -59,10 +62,25 @@ pub fn apply_page(
     })
 }
 
-/// Merges rows that the server gave, inside the caller's transaction.
+/// Tries the parked rows again.
 ///
 /// # Errors
-/// A row cannot be written, or the database failed.
+/// The database is busy or failed; nothing has changed then.
+pub fn retry_parked(conn: &Connection, server_time: Millis) -> Result<Received> {
+    if !parked::any(conn)? {
+        return Ok(Received::default());
+    }
+    apply::in_transaction(conn, || {
+        let mut store = SqliteStore::open(conn, Origin::Server)?;
+        merge_server_rows(&mut store, &mut parked::all(conn)?, server_time)
+    })
+}
+
+/// Merges rows that the server gave, inside the caller's transaction. A row that cannot be written is
+/// parked; one that can is not parked any more.
+///
+/// # Errors
+/// The database failed.
 pub fn merge_server_rows(
     store: &mut SqliteStore<'_>,
     changes: &mut ChangeBatch,
@@ -75,24 +93,28 @@ pub fn merge_server_rows(
     // The server has checked versions against its own clock; this device's may be wrong.
     let now = apply::now().max(server_time);
     let outcomes = merge_batch(store, changes, Present { now, max_drift: DEFAULT_MAX_DRIFT })?;
+    let conn = store.connection();
+    let any_parked = parked::any(conn)?;
     for (table, outcome) in changes.tables.iter().zip(outcomes) {
         let TableOutcome::Rows(rows) = outcome else { continue };
-        let refused = rows.iter().find_map(|row| match row {
-            RowOutcome::Refused(refusal) => Some(refusal),
-            _ => None,
-        });
-        if let Some(refusal) = refused {
-            return Err(Error::state(format!(
-                "a row of table {} from the server cannot be written here ({}): {}",
-                table.table, refusal.sqlstate, refusal.message
-            )));
+        let mut written = 0;
+        for (row, outcome) in table.rows.iter().zip(&rows) {
+            match outcome {
+                RowOutcome::Refused(refusal) => parked::park(conn, table, row, refusal)?,
+                RowOutcome::Kept(_) | RowOutcome::Dead => {
+                    written += 1;
+                    if any_parked {
+                        parked::release(conn, &table.table, &row.key)?;
+                    }
+                }
+            }
         }
-        received.count(&table.table, rows.len());
+        received.count(&table.table, written);
     }
     Ok(received)
 }
 
-/// The ids of the rows that this device holds, by table.
+/// The ids of the rows that this device holds, by table, parked ones included.
 ///
 /// # Errors
 /// The database failed.
@@ -103,7 +125,7 @@ pub fn held(conn: &Connection) -> Result<Vec<(String, RoaringTreemap)>> {
         let mut query = conn.prepare(&format!("SELECT row_id FROM {clocks} WHERE row_id IS NOT NULL"))?;
         let ids: std::result::Result<RoaringTreemap, rusqlite::Error> =
             query.query_map([], |row| row.get::<_, i64>(0))?.map(|id| Ok(id?.unsigned_abs())).collect();
-        let ids = ids?;
+        let ids = ids? | parked::ids(conn, &table.schema.name)?;
         if !ids.is_empty() {
             held.push((table.schema.name, ids));
         }
@@ -127,6 +149,7 @@ pub fn remove_gone(conn: &Connection, gone: &[(String, RoaringTreemap)]) -> Resu
             for key in &keys {
                 forget_row(conn, table, key)?;
             }
+            parked::forget(conn, name, Some(ids))?;
             received.count(name, keys.len());
         }
         Ok(received)
@@ -161,6 +184,7 @@ pub fn forget_server(conn: &Connection) -> Result<()> {
             conn.execute(&sql, params![UNSENT_BULK])?;
         }
         conn.execute("UPDATE main.cloudsync_tables SET base_done = 0, bulk_unsent = 1, pulled = 0", [])?;
+        conn.execute("DELETE FROM main.cloudsync_parked", [])?;
         Ok(())
     })
 }

@@ -9,7 +9,7 @@ use crate::catalog::{self, TableInfo};
 use crate::error::{Error, Result};
 use crate::savepoint::in_savepoint;
 use crate::table::{Table, clock_table, journal_table};
-use crate::{apply, fold, quote, system, trigger};
+use crate::{apply, fold, parked, quote, system, trigger};
 
 /// Flag of `cloudsync_init`: accept a key of one INTEGER PRIMARY KEY column.
 pub const ALLOW_INTEGER_KEY: i64 = 1;
@@ -160,7 +160,7 @@ fn register(conn: &Connection, info: &TableInfo, algorithm: Algorithm) -> Result
     conn.execute(&sql, params![info.name, algorithm.name()])?;
     let table_id = conn.last_insert_rowid();
     for column in info.stored_columns() {
-        system::add_column(conn, table_id, &column.name)?;
+        system::add_column(conn, table_id, &column.name, 0)?;
     }
     let table = Table::require(conn, &info.name)?;
     create_tables(conn, &table)?;
@@ -207,6 +207,7 @@ fn cleanup_one(conn: &Connection, name: &str) -> Result<()> {
         quote::main(&clock_table(name))
     ))?;
     conn.execute("DELETE FROM main.cloudsync_table_settings WHERE tbl_name = ?1", [name])?;
+    parked::forget(conn, name, None)?;
     conn.execute(
         "DELETE FROM main.cloudsync_columns WHERE table_id IN (SELECT id FROM main.cloudsync_tables WHERE name = ?1)",
         [name],
@@ -299,9 +300,11 @@ pub fn register_new_columns(conn: &Connection) -> Result<Vec<(i64, Vec<ColumnId>
     for table in Table::all(conn)? {
         let mut ids = Vec::new();
         for name in &table.unknown {
-            ids.push(system::add_column(conn, table.synced.id, name)?);
+            ids.push(system::add_column(conn, table.synced.id, name, ColumnId::LATE)?);
         }
         if !ids.is_empty() {
+            // What the server has in these columns was left out when it came.
+            system::download_again(conn, table.synced.id)?;
             added.push((table.synced.id, ids));
         }
     }

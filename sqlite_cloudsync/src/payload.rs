@@ -1,21 +1,17 @@
 //! Payloads: changes from device to device without a server, as a value or a file.
 
-use std::collections::HashMap;
 use std::fs;
 
-use cloudsync_shared::change::{CellChange, ChangeBatch, RowChange, TableChanges};
+use cloudsync_shared::cells::{Collector, Told};
 use cloudsync_shared::clock::Stamp;
 use cloudsync_shared::hlc::Version;
 use cloudsync_shared::id::{CausalLength, SiteId};
 use cloudsync_shared::key::Key;
-use cloudsync_shared::merge::join_changes;
 use cloudsync_shared::message::Message;
-use cloudsync_shared::value::Value;
 use cloudsync_shared::wire;
 use rusqlite::Connection;
 use rusqlite::functions::{Aggregate, Context};
 
-use crate::changes::{COLUMN_ALIVE, COLUMN_DEAD};
 use crate::error::{Error, Result};
 use crate::read::{Filter, collect};
 use crate::store::Origin;
@@ -24,51 +20,24 @@ use crate::{apply, value};
 /// `cloudsync_payload_encode`: rows of `cloudsync_changes` into one payload.
 pub struct Encode;
 
-/// The rows seen so far.
-#[derive(Default)]
-pub struct Encoder {
-    tables: Vec<TableEncoder>,
-    names: HashMap<String, usize>,
-}
-
-#[derive(Default)]
-struct TableEncoder {
-    changes: TableChanges,
-    columns: HashMap<String, usize>,
-    rows: HashMap<Key, usize>,
-}
-
-/// One row of `cloudsync_changes`.
-struct Told {
-    key: Key,
-    column: String,
-    value: Value,
-    stamp: Stamp<SiteId>,
-    length: CausalLength,
-}
-
-impl Aggregate<Encoder, Option<Vec<u8>>> for Encode {
-    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Encoder> {
-        Ok(Encoder::default())
+impl Aggregate<Collector, Option<Vec<u8>>> for Encode {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Collector> {
+        Ok(Collector::default())
     }
 
-    fn step(&self, context: &mut Context<'_>, encoder: &mut Encoder) -> rusqlite::Result<()> {
+    fn step(&self, context: &mut Context<'_>, collector: &mut Collector) -> rusqlite::Result<()> {
         let table: String = context.get(0)?;
-        let told = read_row(context)?;
-        encoder.table(table).add(told);
+        collector.add(&table, read_row(context)?);
         Ok(())
     }
 
-    fn finalize(&self, _: &mut Context<'_>, encoder: Option<Encoder>) -> rusqlite::Result<Option<Vec<u8>>> {
-        let Some(encoder) = encoder else { return Ok(None) };
-        let mut batch = ChangeBatch::default();
-        for mut table in encoder.tables {
-            for row in &mut table.changes.rows {
-                row.cells.sort_by_key(|cell| cell.column);
-            }
-            batch.tables.push(table.changes);
-        }
-        let bytes = wire::encode(&Message::Payload(batch)).map_err(Error::from)?;
+    fn finalize(
+        &self,
+        _: &mut Context<'_>,
+        collector: Option<Collector>,
+    ) -> rusqlite::Result<Option<Vec<u8>>> {
+        let Some(collector) = collector else { return Ok(None) };
+        let bytes = wire::encode(&Message::Payload(collector.finish())).map_err(Error::from)?;
         Ok(Some(bytes))
     }
 }
@@ -90,46 +59,6 @@ fn read_row(context: &Context<'_>) -> Result<Told> {
         stamp: Stamp { version: Version(version), site },
         length: CausalLength(context.get(7)?),
     })
-}
-
-impl Encoder {
-    fn table(&mut self, name: String) -> &mut TableEncoder {
-        let index = *self.names.entry(name.clone()).or_insert_with(|| {
-            let changes = TableChanges { table: name, ..TableChanges::default() };
-            self.tables.push(TableEncoder { changes, ..TableEncoder::default() });
-            self.tables.len() - 1
-        });
-        &mut self.tables[index]
-    }
-}
-
-impl TableEncoder {
-    fn add(&mut self, told: Told) {
-        let mut row = RowChange {
-            row_id: None,
-            key: told.key,
-            length: told.length,
-            life: Stamp::NEVER,
-            cells: Vec::new(),
-        };
-        if told.column == COLUMN_ALIVE || told.column == COLUMN_DEAD {
-            row.life = told.stamp;
-        } else {
-            let next = self.columns.len();
-            let column = *self.columns.entry(told.column.clone()).or_insert(next);
-            if column == next {
-                self.changes.columns.push(told.column);
-            }
-            row.cells.push(CellChange { column, stamp: told.stamp, value: told.value });
-        }
-        match self.rows.get(&row.key).and_then(|at| self.changes.rows.get_mut(*at)) {
-            Some(known) => join_changes(known, row),
-            None => {
-                self.rows.insert(row.key.clone(), self.changes.rows.len());
-                self.changes.rows.push(row);
-            }
-        }
-    }
 }
 
 /// Merges a payload; answers the number of rows in it.

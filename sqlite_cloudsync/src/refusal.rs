@@ -3,6 +3,9 @@
 use cloudsync_shared::port::Refusal;
 use rusqlite::{Error, ErrorCode, ffi};
 
+/// The SQLSTATE of a value that must be unique and is not.
+pub const UNIQUE: &str = "23505";
+
 /// The refusal that an error stands for; `None` if the database failed as a whole.
 pub fn of(error: &Error) -> Option<Refusal> {
     let Error::SqliteFailure(code, message) = error else { return None };
@@ -19,7 +22,7 @@ pub fn of(error: &Error) -> Option<Refusal> {
 fn constraint_state(extended: i32) -> &'static str {
     match extended {
         ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID => {
-            "23505"
+            UNIQUE
         }
         ffi::SQLITE_CONSTRAINT_NOTNULL => "23502",
         ffi::SQLITE_CONSTRAINT_CHECK => "23514",

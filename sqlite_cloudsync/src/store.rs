@@ -14,8 +14,10 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use crate::error::{Error, Result};
 use crate::fold;
+use crate::refusal;
 use crate::row_write::{RowWriter, Written};
 use crate::sent::UNSENT_WHOLE;
+use crate::swap;
 use crate::system;
 use crate::table::Table;
 use crate::value::Bound;
@@ -67,6 +69,11 @@ impl<'c> SqliteStore<'c> {
         Ok(store)
     }
 
+    /// The connection that the store writes through.
+    pub fn connection(&self) -> &'c Connection {
+        self.conn
+    }
+
     /// The table as loaded, by the name under which it is synced.
     fn table(&mut self, name: &str) -> Result<Option<&Table>> {
         if !self.tables.contains_key(name) {
@@ -112,6 +119,18 @@ impl<'c> SqliteStore<'c> {
                 Written::Refused(refusal) => outcomes.push(RowOutcome::Refused(refusal)),
             }
         }
+        drop(writer);
+        let in_the_way: Vec<usize> =
+            outcomes.iter().enumerate().filter(|(_, outcome)| is_clash(outcome)).map(|(at, _)| at).collect();
+        let rows: Vec<&PlannedRow> = in_the_way.iter().filter_map(|at| plan.rows.get(*at)).collect();
+        if swap::write_together(self.conn, table, plan, &rows)? {
+            for (at, row) in in_the_way.into_iter().zip(rows) {
+                if let Some(outcome) = outcomes.get_mut(at) {
+                    *outcome = self.outcome(plan, row);
+                    kept.push(row);
+                }
+            }
+        }
         self.write_clocks(plan, table, kept)?;
         Ok(outcomes)
     }
@@ -152,6 +171,11 @@ impl<'c> SqliteStore<'c> {
         }
         Ok(())
     }
+}
+
+/// Whether another row holds a value that must be unique.
+fn is_clash(outcome: &RowOutcome) -> bool {
+    matches!(outcome, RowOutcome::Refused(refusal) if refusal.sqlstate == refusal::UNIQUE)
 }
 
 /// The lowest version told of a row, as `unsent` stores it.

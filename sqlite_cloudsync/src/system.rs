@@ -7,13 +7,13 @@ use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{Error, Result};
-use crate::rejections;
+use crate::{parked, rejections};
 
 /// What every database with synced tables has.
 const SYSTEM_TABLES: &str = include_str!("../../sql/sqlite/system.sql");
 
 /// The tables of [`SYSTEM_TABLES`], for their removal.
-const SYSTEM_TABLE_NAMES: [&str; 7] = [
+const SYSTEM_TABLE_NAMES: [&str; 8] = [
     "cloudsync_settings",
     "cloudsync_site_id",
     "cloudsync_tables",
@@ -21,6 +21,7 @@ const SYSTEM_TABLE_NAMES: [&str; 7] = [
     "cloudsync_table_settings",
     "cloudsync_guard",
     "cloudsync_rejections",
+    "cloudsync_parked",
 ];
 
 /// Setting: the release that created the tables.
@@ -67,6 +68,7 @@ pub fn create(conn: &Connection) -> Result<()> {
     }
     conn.execute_batch(SYSTEM_TABLES)?;
     conn.execute_batch(rejections::CREATE)?;
+    conn.execute_batch(parked::CREATE)?;
     set_setting(conn, VERSION, &SqlValue::Text(crate::VERSION.to_owned()))?;
     set_setting(conn, HIGHEST, &SqlValue::Integer(0))?;
     let site = uuid::Uuid::now_v7().into_bytes();
@@ -284,24 +286,34 @@ pub fn require_table(conn: &Connection, name: &str) -> Result<SyncedTable> {
     table(conn, name)?.ok_or_else(|| Error::not_synced(name))
 }
 
+/// Lets the next sync download a table as a whole.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn download_again(conn: &Connection, table_id: i64) -> Result<()> {
+    conn.execute("UPDATE main.cloudsync_tables SET pulled = 0 WHERE id = ?1", [table_id])?;
+    Ok(())
+}
+
 /// The ids of a table's columns, of dropped ones too.
 ///
 /// # Errors
 /// The database cannot be read.
 pub fn column_ids(conn: &Connection, table_id: i64) -> Result<Vec<(String, ColumnId)>> {
     let mut statement =
-        conn.prepare_cached("SELECT name, id FROM main.cloudsync_columns WHERE table_id = ?1 ORDER BY id")?;
+        conn.prepare_cached("SELECT name, id FROM main.cloudsync_columns WHERE table_id = ?1")?;
     let rows = statement.query_map([table_id], |row| Ok((row.get(0)?, ColumnId(row.get(1)?))))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Gives a column the next id of its table.
+/// Gives a column the next id of its table, with the mark `late` (0 or [`ColumnId::LATE`]).
 ///
 /// # Errors
 /// The database cannot be written.
-pub fn add_column(conn: &Connection, table_id: i64, name: &str) -> Result<ColumnId> {
+pub fn add_column(conn: &Connection, table_id: i64, name: &str, late: u16) -> Result<ColumnId> {
     let sql = "INSERT INTO main.cloudsync_columns(table_id, name, id)
-               SELECT ?1, ?2, coalesce(max(id) + 1, 0) FROM main.cloudsync_columns WHERE table_id = ?1
+               SELECT ?1, ?2, ?3 | coalesce(max(id & ~?4) + 1, 0) FROM main.cloudsync_columns WHERE table_id = ?1
                RETURNING id";
-    Ok(ColumnId(conn.query_row(sql, params![table_id, name], |row| row.get(0))?))
+    let bound = params![table_id, name, late, ColumnId::LATE];
+    Ok(ColumnId(conn.query_row(sql, bound, |row| row.get(0))?))
 }

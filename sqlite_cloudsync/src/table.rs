@@ -95,7 +95,7 @@ impl Table {
 
     /// How many integers beside `op` the journal needs for its columns.
     pub fn extra_masks(&self) -> u16 {
-        self.schema.columns.iter().map(|column| column.id.0 / MASK_BITS).max().unwrap_or(0)
+        self.schema.columns.iter().map(|column| column.id.number() / MASK_BITS).max().unwrap_or(0)
     }
 
     /// The key of a row whose key columns stand from `first` on.

@@ -156,8 +156,8 @@ fn note_update(table: &Table) -> String {
     let mut masks: Vec<Vec<String>> = vec![Vec::new(); groups];
     for column in &table.schema.columns {
         let Some(info) = table.info.stored_columns().find(|info| info.name == column.name) else { continue };
-        let bit = 1i64 << (column.id.0 % MASK_BITS);
-        if let Some(group) = masks.get_mut(usize::from(column.id.0 / MASK_BITS)) {
+        let bit = 1i64 << (column.id.number() % MASK_BITS);
+        if let Some(group) = masks.get_mut(usize::from(column.id.number() / MASK_BITS)) {
             group.push(format!("{bit}*({})", changed(info)));
         }
     }

@@ -7,6 +7,17 @@
 
 CREATE SCHEMA IF NOT EXISTS extensions;
 CREATE EXTENSION IF NOT EXISTS cloudsync SCHEMA extensions;
+DO $$
+DECLARE
+    schema text := (SELECT extnamespace::regnamespace::text FROM pg_catalog.pg_extension WHERE extname = 'cloudsync');
+BEGIN
+    IF schema <> 'extensions' THEN
+        RAISE EXCEPTION 'extension cloudsync is in schema %, and must be in schema extensions', schema
+            USING HINT = 'Its own functions have the names of those that are exposed. DROP EXTENSION cloudsync,'
+                ' run this again, and call cloudsync_init() for each table.';
+    END IF;
+END
+$$;
 
 -- The domain lives in a schema of its own, because another application may have made one of this name.
 CREATE SCHEMA IF NOT EXISTS cloudsync_api;

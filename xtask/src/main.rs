@@ -14,6 +14,7 @@ mod run;
 mod server;
 mod setup;
 mod sqlite;
+mod supabase;
 mod test;
 mod tidy;
 
@@ -34,7 +35,10 @@ enum Command {
     /// Show two SQLite devices and a PostgreSQL server agreeing on real data
     Demo,
     /// Run the whole test suite, set-up included
-    Test,
+    Test {
+        /// Only the steps whose names contain one of these
+        only: Vec<String>,
+    },
     /// Check what neither the compiler nor clippy does (part of `test`)
     Tidy,
     /// Build both extensions into dist/
@@ -60,7 +64,7 @@ fn main() -> ExitCode {
     let command = Arguments::parse().command;
     let outcome = cleanup::install().and_then(|()| match command {
         Command::Demo => demo::run(),
-        Command::Test => test::run(),
+        Command::Test { only } => test::run(&only),
         Command::Tidy => tidy::check(),
         Command::Dist => dist::run(),
         Command::Pg { port, data } => foreground::run(port, data),

@@ -94,6 +94,16 @@ impl Server {
         Psql::new(self.tree.psql(), &self.url())
     }
 
+    /// What a client of another database connects to.
+    pub fn url_of(&self, database: &str) -> String {
+        url(self.port, database)
+    }
+
+    /// psql on another database.
+    pub fn psql_of(&self, database: &str) -> Psql {
+        Psql::new(self.tree.psql(), &self.url_of(database))
+    }
+
     /// The directory of the server's programs.
     pub fn bin(&self) -> &Path {
         self.tree.bin()

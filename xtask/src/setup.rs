@@ -27,22 +27,24 @@ const NEEDS: &[Need] = &[
     Need { package: "libclang-dev", found: has_libclang },
     Need { package: "clang", found: || on_path("clang") },
     Need { package: "sqlite3", found: || on_path("sqlite3") },
+    // Debian's own: others are often built without loading of extensions.
+    Need { package: "python3", found: || Path::new("/usr/bin/python3").exists() },
     Need { package: "postgresql-15", found: || beside_pg_config("postgres") },
     Need { package: "postgresql-15", found: || on_path("psql") || beside_pg_config("psql") },
     Need { package: "postgresql-server-dev-15", found: has_server_headers },
 ];
 
-/// The client that fetches the demonstration's data; Debian's `npm` brings node with it.
-const NEEDS_OF_DEMO: &[Need] = &[Need { package: "npm", found: || on_path("npm") }];
+/// The client that fetches packages of JavaScript; Debian's `npm` brings node with it.
+const NEEDS_OF_NPM: &[Need] = &[Need { package: "npm", found: || on_path("npm") }];
 
 /// Everything that building and testing need.
 pub fn run() -> Result<()> {
     install_missing(NEEDS)
 }
 
-/// Everything that fetching the demonstration's data needs.
-pub fn for_demo() -> Result<()> {
-    install_missing(NEEDS_OF_DEMO)
+/// Everything that fetching packages of JavaScript needs: the demonstration's data, Supabase's programs.
+pub fn for_npm() -> Result<()> {
+    install_missing(NEEDS_OF_NPM)
 }
 
 /// The `pg_config` of the PostgreSQL that is built for and run.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::dist::{postgres_features, with_pg_config};
 use crate::server::{Options, Server};
-use crate::{dist, paths, run, setup, tidy};
+use crate::{dist, paths, run, setup, supabase, tidy};
 
 struct Step {
     name: &'static str,
@@ -23,6 +23,7 @@ const STEPS: &[Step] = &[
     Step { name: "lint sqlite_cloudsync", action: || lint(&["--package", "sqlite_cloudsync"]) },
     Step { name: "lint sqlite_cloudsync, bundled", action: || lint(SQLITE_BUNDLED) },
     Step { name: "lint pg_cloudsync", action: lint_postgres },
+    Step { name: "lint cloudsync_gateway", action: || lint(&["--package", "cloudsync_gateway"]) },
     Step { name: "lint of the tests", action: || lint(SERVER_TESTS) },
     Step { name: "test", action: || cargo(&["test"]) },
     Step { name: "test sqlite_cloudsync, bundled", action: || test(SQLITE_BUNDLED) },
@@ -30,6 +31,9 @@ const STEPS: &[Step] = &[
     Step { name: "test cloudsync_pg_protocol", action: protocol },
     Step { name: "regression of pg_cloudsync", action: regression },
     Step { name: "test cloudsync_conformance", action: conformance },
+    Step { name: "test cloudsync_gateway", action: gateway },
+    Step { name: "supabase-js", action: supabase::client },
+    Step { name: "supabase advisors", action: supabase::advisors },
 ];
 
 /// SQLite linked in: the loadable form has no SQLite of its own to test with.
@@ -45,12 +49,20 @@ enum Outcome {
     NotRun,
 }
 
-/// Runs the steps up to the first that fails, and says at the end how each ended.
-pub fn run() -> Result<()> {
+/// Runs the steps up to the first that fails, and says at the end how each ended. Words choose the steps
+/// whose names contain one of them; none choose all.
+pub fn run(only: &[String]) -> Result<()> {
+    let is_chosen =
+        |step: &&Step| only.is_empty() || only.iter().any(|word| step.name.contains(word.as_str()));
+    let chosen: Vec<&Step> = STEPS.iter().filter(is_chosen).collect();
+    if chosen.is_empty() {
+        let names: Vec<_> = STEPS.iter().map(|step| step.name).collect();
+        bail!("no step is named so; the steps are: {}", names.join("; "));
+    }
     let started = Instant::now();
     let mut outcomes = Vec::new();
     let mut failure = None;
-    for step in STEPS {
+    for step in chosen {
         let outcome = match &failure {
             Some(_) => Outcome::NotRun,
             None => perform(step, &mut failure),
@@ -141,6 +153,14 @@ fn conformance() -> Result<()> {
     command.args(["test", "--package", "cloudsync_conformance"]);
     command.env("CLOUDSYNC_SQLITE_EXTENSION", extension);
     command.env("CLOUDSYNC_PG_URL", server.url()).env("CLOUDSYNC_PG_BIN", server.bin());
+    run::visibly(&mut command)
+}
+
+/// PostgREST's contract, line by line, on a real server.
+fn gateway() -> Result<()> {
+    let server = test_server()?;
+    let mut command = run::command("cargo");
+    command.args(["test", "--package", "cloudsync_gateway"]).env("CLOUDSYNC_PG_URL", server.url());
     run::visibly(&mut command)
 }
 

@@ -22,8 +22,7 @@ impl Lease {
     /// # Panics
     /// Never: it is there until it is given back, which consumes the lease.
     pub fn client(&self) -> &Client {
-        let object = self.object.as_ref().expect("a lease holds its connection until it is given back");
-        object
+        self.object.as_ref().expect("a lease holds its connection until it is given back")
     }
 
     /// Gives the connection back for others to use.

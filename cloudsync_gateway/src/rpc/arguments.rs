@@ -1,5 +1,7 @@
 //! Which of the functions of a name is meant, and what it is given.
 
+use std::borrow::Cow;
+
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
@@ -13,21 +15,26 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 /// What a function is given.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Arguments {
+pub enum Arguments<'a> {
     /// By name: these, in a JSON object. A body's own text, so that no digit of a number is lost.
-    Named { names: Vec<String>, json: String },
+    Named {
+        /// Which are given.
+        names: Vec<String>,
+        /// The object.
+        json: Cow<'a, str>,
+    },
     /// The body as it is, for a single parameter without a name.
-    Bytes(Vec<u8>),
+    Bytes(&'a [u8]),
     /// The same as text, for a parameter of this type.
-    Text(String),
+    Text(&'a str),
 }
 
 /// What the body says, before a function is chosen.
 #[derive(Clone, Debug, PartialEq)]
-enum Payload {
+enum Payload<'a> {
     Named(Map<String, Value>),
-    Json { object: Option<Map<String, Value>>, text: String },
-    Raw { of_type: &'static str, bytes: Vec<u8> },
+    Json { object: Option<Map<String, Value>>, text: &'a str },
+    Raw { of_type: &'static str, bytes: &'a [u8] },
 }
 
 /// Finds the function, and turns the request into its arguments.
@@ -35,18 +42,18 @@ enum Payload {
 /// # Errors
 /// `PGRST102` for a body that cannot be read, `PGRST202` if there is no such function, `PGRST203` if
 /// there are several.
-pub fn choose(
+pub fn choose<'a>(
     catalog: &Catalog,
     call: &Call,
     content_type: &str,
-    body: &[u8],
-) -> Result<(Function, Arguments)> {
+    body: &'a [u8],
+) -> Result<(Function, Arguments<'a>)> {
     let payload = match call.verb {
         Verb::Post => payload(content_type, body)?,
         _ => Payload::Named(strings(&call.query)),
     };
-    let named = |function: &&Function| function.schema == call.schema && function.name == call.function;
-    let candidates: Vec<&Function> = catalog.functions.iter().filter(named).collect();
+    let is_meant = |function: &&Function| function.schema == call.schema && function.name == call.function;
+    let candidates: Vec<&Function> = catalog.functions.iter().filter(is_meant).collect();
     match payload {
         Payload::Raw { of_type, bytes } => {
             let function =
@@ -57,14 +64,14 @@ pub fn choose(
         }
         Payload::Named(object) => {
             let function =
-                by_names(&candidates, &object)?.ok_or_else(|| not_found_named(call, &object, false))?;
+                that_takes(&candidates, &object)?.ok_or_else(|| not_found_named(call, &object, false))?;
             let json = Value::Object(object.clone()).to_string();
-            Ok((function.clone(), by_name(object, json)))
+            Ok((function.clone(), named(object, json.into())))
         }
         Payload::Json { object, text } => {
             let object = object.unwrap_or_default();
-            if let Some(function) = by_names(&candidates, &object)? {
-                return Ok((function.clone(), by_name(object, text)));
+            if let Some(function) = that_takes(&candidates, &object)? {
+                return Ok((function.clone(), named(object, text.into())));
             }
             let function = single_unnamed(&candidates, &["json", "jsonb"])
                 .ok_or_else(|| not_found_named(call, &object, true))?;
@@ -73,23 +80,23 @@ pub fn choose(
     }
 }
 
-fn by_name(object: Map<String, Value>, json: String) -> Arguments {
+fn named(object: Map<String, Value>, json: Cow<'_, str>) -> Arguments<'_> {
     Arguments::Named { names: object.into_iter().map(|(name, _)| name).collect(), json }
 }
 
-fn payload(content_type: &str, body: &[u8]) -> Result<Payload> {
-    let raw = |of_type| Ok(Payload::Raw { of_type, bytes: body.to_vec() });
+fn payload<'a>(content_type: &str, body: &'a [u8]) -> Result<Payload<'a>> {
+    let raw = |of_type| Ok(Payload::Raw { of_type, bytes: body });
     match content_type {
         OCTET_STREAM => raw("bytea"),
         "text/plain" => raw("text"),
         "text/xml" => raw("xml"),
         FORM => Ok(Payload::Named(strings(&request::pairs(&String::from_utf8_lossy(body))))),
-        JSON if body.is_empty() => Ok(Payload::Json { object: None, text: "{}".to_owned() }),
+        JSON if body.is_empty() => Ok(Payload::Json { object: None, text: "{}" }),
         JSON => {
             let value: Value =
                 serde_json::from_slice(body).map_err(|_| ApiError::invalid_body("Empty or invalid json"))?;
             // The text itself is what a json parameter gets, with its order of keys and digits of numbers.
-            let text = text(body.to_vec())?;
+            let text = text(body)?;
             let object = if let Value::Object(object) = value { Some(object) } else { None };
             Ok(Payload::Json { object, text })
         }
@@ -97,8 +104,8 @@ fn payload(content_type: &str, body: &[u8]) -> Result<Payload> {
     }
 }
 
-fn text(bytes: Vec<u8>) -> Result<String> {
-    String::from_utf8(bytes).map_err(|_| {
+fn text(bytes: &[u8]) -> Result<&str> {
+    std::str::from_utf8(bytes).map_err(|_| {
         ApiError::new(StatusCode::BAD_REQUEST, "22021", "invalid byte sequence for encoding \"UTF8\"")
     })
 }
@@ -115,7 +122,7 @@ fn single_unnamed<'a>(candidates: &[&'a Function], types: &[&str]) -> Option<&'a
 }
 
 /// The function that takes these names: none that it does not know, and all that it needs.
-fn by_names<'a>(candidates: &[&'a Function], object: &Map<String, Value>) -> Result<Option<&'a Function>> {
+fn that_takes<'a>(candidates: &[&'a Function], object: &Map<String, Value>) -> Result<Option<&'a Function>> {
     let fits = |function: &&&Function| {
         let parameters = &function.parameters;
         let knows_all = object.keys().all(|key| parameters.iter().any(|parameter| parameter.name == *key));

@@ -64,8 +64,9 @@ fn essence(value: &str) -> String {
 /// The quality of a range in thousandths.
 fn weight(range: &str) -> u16 {
     let quality = range.split(';').skip(1).find_map(|parameter| parameter.trim().strip_prefix("q="));
-    let quality = quality.and_then(|quality| quality.trim().parse::<f32>().ok());
-    // In bounds and not NaN, so the cast is exact enough.
+    let quality =
+        quality.and_then(|quality| quality.trim().parse::<f32>().ok()).filter(|quality| quality.is_finite());
+    // Within bounds, so nothing is cut off.
     quality.map_or(1000, |quality| (quality.clamp(0.0, 1.0) * 1000.0) as u16)
 }
 

@@ -59,8 +59,8 @@ pub fn from_database(raised: &Raised<'_>, authenticated: bool) -> ApiError {
     }
     let status = sqlstate::status(raised.code, raised.message, authenticated);
     let mut error = ApiError::new(status, raised.code, raised.message);
-    error.details = raised.detail.map(str::to_owned);
-    error.hint = raised.hint.map(str::to_owned);
+    error.details = raised.detail.map(Into::into);
+    error.hint = raised.hint.map(Into::into);
     match status {
         StatusCode::UNAUTHORIZED => error.with_header(WWW_AUTHENTICATE, "Bearer"),
         _ => error,
@@ -100,8 +100,8 @@ fn full_control(raised: &Raised<'_>) -> ApiError {
         return unreadable(format!("Invalid JSON value for DETAIL: '{detail}'")).with_hint(control_hint);
     };
     let mut error = ApiError::new(status, &body.code, body.message);
-    error.details = body.details;
-    error.hint = body.hint;
+    error.details = body.details.map(Into::into);
+    error.hint = body.hint.map(Into::into);
     for (name, value) in control.headers {
         if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
             error = error.with_header(name, &value);

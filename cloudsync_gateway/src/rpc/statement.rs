@@ -1,5 +1,7 @@
 //! The one statement that calls a function.
 
+use std::borrow::Cow;
+
 use tokio_postgres::types::Type;
 
 use crate::database::catalog::{Function, Parameter};
@@ -8,26 +10,26 @@ use crate::rpc::arguments::Arguments;
 use crate::rpc::media::Output;
 
 /// A call's text and the value of its only parameter, if it has one.
-pub struct CallStatement {
+pub struct CallStatement<'a> {
     sql: String,
-    value: Option<Given>,
+    value: Option<Given<'a>>,
 }
 
-enum Given {
-    Bytes(Vec<u8>),
-    Text(String),
+enum Given<'a> {
+    Bytes(&'a [u8]),
+    Text(Cow<'a, str>),
 }
 
-impl CallStatement {
+impl<'a> CallStatement<'a> {
     /// The statement that calls `function` with `arguments` and writes the result as `output` says. Its
     /// columns are the body, and the headers and the status that the function chose.
-    pub fn new(function: &Function, arguments: Arguments, output: &Output) -> CallStatement {
+    pub fn new(function: &Function, arguments: Arguments<'a>, output: &Output) -> CallStatement<'a> {
         let name = format!("{}.{}", quote(&function.schema), quote(&function.name));
         let (call, from, value) = match arguments {
             Arguments::Bytes(bytes) => (format!("{name}($1)"), String::new(), Some(Given::Bytes(bytes))),
             Arguments::Text(text) => {
                 let type_name = function.parameters.first().map_or("text", |only| only.type_name.as_str());
-                (format!("{name}($1::{type_name})"), String::new(), Some(Given::Text(text)))
+                (format!("{name}($1::{type_name})"), String::new(), Some(Given::Text(text.into())))
             }
             Arguments::Named { names, json } => {
                 let given: Vec<&Parameter> =
@@ -72,7 +74,10 @@ fn text(call: &str, from: &str, function: &Function, output: &Output) -> String 
     let body = match output {
         Output::Raw(_) if function.returns.is_bytes => "c.r::pg_catalog.bytea".to_owned(),
         Output::Raw(_) => bytes("c.r::pg_catalog.text"),
-        Output::Json if function.returns.is_void => "NULL::pg_catalog.bytea".to_owned(),
+        // A column that nothing looks at would not be computed, and the function not called.
+        Output::Json if function.returns.is_void => {
+            "CASE WHEN c.r IS NULL THEN NULL::pg_catalog.bytea END".to_owned()
+        }
         Output::Json if function.returns.is_set => {
             bytes("coalesce(pg_catalog.json_agg(c.r), '[]')::pg_catalog.text")
         }

@@ -3,3 +3,4 @@
 mod config;
 mod info;
 mod setup;
+mod values;

@@ -130,6 +130,12 @@ fn cloudsync_clock_is_alive(clock: &[u8]) -> bool {
     read(clock).length.is_alive()
 }
 
+/// `cloudsync.clock_highest(clock bytea) RETURNS bigint`: no cell of the row has a higher version.
+#[pg_extern(sql = false)]
+fn cloudsync_clock_highest(clock: &[u8]) -> i64 {
+    i64::try_from(read(clock).highest().0).unwrap_or(i64::MAX)
+}
+
 /// `cloudsync.base_clock() RETURNS bytea`: the clock of rows that stood in a table before `init`.
 #[pg_extern(sql = false)]
 fn cloudsync_base_clock() -> Vec<u8> {

@@ -1,6 +1,8 @@
 //! The only files with `unsafe`: fences around what PostgreSQL offers in C alone.
 
+mod aggregate;
 pub mod flag;
+pub mod forms;
 pub mod image;
 mod init;
 pub mod invalidate;
@@ -9,3 +11,4 @@ pub mod owner;
 pub mod server;
 pub mod subxact;
 pub mod trigger;
+mod values;

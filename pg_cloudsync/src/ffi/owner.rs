@@ -87,7 +87,7 @@ impl Drop for AsOwner {
 }
 
 /// Sets an option for as long as the innermost nest level lasts.
-unsafe fn set_option(name: &CStr, value: &CStr) {
+pub(super) unsafe fn set_option(name: &CStr, value: &CStr) {
     // SAFETY: the caller has opened a nest level; both strings end in NUL.
     unsafe {
         pg_sys::set_config_option(
@@ -138,6 +138,12 @@ impl Drop for AsTableOwner {
         // SAFETY: as in `AsOwner::drop`.
         unsafe { pg_sys::SetUserIdAndSecContext(self.user, self.context) };
     }
+}
+
+/// The role that is current now.
+pub fn caller() -> pg_sys::Oid {
+    // SAFETY: a plain read of backend state, on the backend's only thread.
+    unsafe { pg_sys::GetUserId() }
 }
 
 /// The role that owns the extension.

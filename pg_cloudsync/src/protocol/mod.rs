@@ -5,13 +5,15 @@
 //! nothing of the caller's. No function keeps state between calls.
 //!
 //! Import order: `printed`, `spi` → `types` → `set` → `table` → `sites`, `cursor`, `rows`, `known` → `sight`, `view`, `item`,
-//! `lock`, `reread` → `write` → `store` → `push`, `pull`, `gone`.
+//! `lock`, `reread` → `write` → `store` → `push`, `pull`, `gone`, `changes` → `payload`.
 
+mod changes;
 mod cursor;
 mod gone;
 mod item;
 mod known;
 mod lock;
+mod payload;
 mod printed;
 mod pull;
 mod push;
@@ -27,6 +29,8 @@ mod table;
 mod types;
 mod view;
 mod write;
+
+pub(crate) use view::relations_read;
 
 use std::panic::AssertUnwindSafe;
 

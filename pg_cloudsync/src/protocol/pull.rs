@@ -46,15 +46,15 @@ pub(super) fn pull(request: &PullRequest) -> Result<PullReply, PgError> {
         None => present(mode)?,
     };
     let mut tables = find_tables(mode, Some(&request.tables))?;
-    let views = match request.progress {
-        None => view::views(mode, &request.tables, &tables)?,
-        Some(_) => Vec::new(),
-    };
-    tables.retain(Table::can_select);
     let touched = match &request.from {
         None => None,
         Some(from) => Some(touched_since(mode, from, SiteNames::find(mode, request.site)?)?),
     };
+    let views = match request.progress {
+        None => view::views(mode, &request.tables, &tables, touched.as_ref())?,
+        Some(_) => Vec::new(),
+    };
+    tables.retain(Table::can_select);
     let mut page = Page::new(request, touched);
     let stopped_at = page.walk(&tables, request.progress.as_ref())?;
     Ok(page.reply(epoch, views, until, stopped_at))

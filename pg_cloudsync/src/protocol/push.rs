@@ -26,7 +26,7 @@ use crate::settings;
 const HEALING_ROUNDS: usize = 2;
 
 /// What became of each row, by table name and key.
-type Outcomes = HashMap<String, HashMap<Key, RowOutcome>>;
+pub(super) type Outcomes = HashMap<String, HashMap<Key, RowOutcome>>;
 
 /// Carries out a push.
 ///
@@ -54,7 +54,7 @@ pub(super) fn push(request: PushRequest) -> Result<PushReply, PgError> {
     Ok(PushReply { epoch, server_time: settings::now(), results, restored })
 }
 
-fn check_lengths(changes: &ChangeBatch) -> Result<(), PgError> {
+pub(super) fn check_lengths(changes: &ChangeBatch) -> Result<(), PgError> {
     let rows = changes.tables.iter().flat_map(|table| table.rows.iter().map(move |row| (table, row)));
     for (table, row) in rows {
         if row.length > CausalLength::MAX {
@@ -65,13 +65,13 @@ fn check_lengths(changes: &ChangeBatch) -> Result<(), PgError> {
     Ok(())
 }
 
-fn keys_of(table: &TableChanges) -> (String, Vec<Key>) {
+pub(super) fn keys_of(table: &TableChanges) -> (String, Vec<Key>) {
     (table.table.clone(), table.rows.iter().map(|row| row.key.clone()).collect())
 }
 
 /// The living rows with parents first, and the dead ones with children first, of synced tables.
 /// What the request says of one table in several places is joined.
-fn by_life(changes: ChangeBatch, tables: &[Table]) -> (ChangeBatch, ChangeBatch) {
+pub(super) fn by_life(changes: ChangeBatch, tables: &[Table]) -> (ChangeBatch, ChangeBatch) {
     let mut alive = ChangeBatch::default();
     let mut dead = ChangeBatch::default();
     let mut sent: Vec<Option<TableChanges>> = changes.tables.into_iter().map(Some).collect();
@@ -96,18 +96,26 @@ fn by_life(changes: ChangeBatch, tables: &[Table]) -> (ChangeBatch, ChangeBatch)
 }
 
 /// The order in which a push is carried out.
-struct Passes<'a> {
-    tables: &'a [Table],
-    present: Present,
-    pusher: SiteOrdinal,
-    alive: ChangeBatch,
-    dead: ChangeBatch,
+pub(super) struct Passes<'a> {
+    /// The tables that the caller has any right on.
+    pub(super) tables: &'a [Table],
+    /// The server's time.
+    pub(super) present: Present,
+    /// The site that is not to be told of these changes.
+    pub(super) pusher: SiteOrdinal,
+    /// The rows that live, parents first.
+    pub(super) alive: ChangeBatch,
+    /// The rows that are dead, children first.
+    pub(super) dead: ChangeBatch,
 }
 
 impl Passes<'_> {
     /// Deferrable constraints are looked at when all is written; only if one is violated then, the
     /// whole is done again with a look after each batch, which finds the row at fault.
-    fn run(mut self, sites: SiteNames) -> Result<Outcomes, PgError> {
+    ///
+    /// # Errors
+    /// The whole is refused, or must be tried again.
+    pub(super) fn run(mut self, sites: SiteNames) -> Result<Outcomes, PgError> {
         if !self.tables.iter().any(|table| table.has_deferrable) {
             return self.write(sites, false);
         }
@@ -196,7 +204,11 @@ fn take_out_of_sight(tables: &[Table], outcomes: &mut Outcomes) -> Result<(), Pg
 }
 
 /// One result for each row as it was sent.
-fn results(asked: &[(String, Vec<Key>)], tables: &[Table], outcomes: &Outcomes) -> Vec<Vec<RowResult>> {
+pub(super) fn results(
+    asked: &[(String, Vec<Key>)],
+    tables: &[Table],
+    outcomes: &Outcomes,
+) -> Vec<Vec<RowResult>> {
     let result = |name: &str, key: &Key| -> RowResult {
         let Some(table) = tables.iter().find(|table| table.schema.name == *name) else {
             return RowResult::UnknownTable;

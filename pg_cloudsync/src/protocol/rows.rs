@@ -44,6 +44,28 @@ pub(super) fn clocks_after(
     AsOwner::run(|| query(mode, &sql, args, |row| read_clock(table, row)))
 }
 
+/// As [`clocks_after`], of rows that have something newer than a version.
+///
+/// # Errors
+/// The metadata cannot be read.
+pub(super) fn newer_clocks_after(
+    mode: Mode,
+    table: &Table,
+    than: i64,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<ClockRow>, PgError> {
+    let sql = format!(
+        "SELECT {} FROM {} AS c WHERE c.row_id OPERATOR(pg_catalog.>) $1 \
+            AND cloudsync.clock_highest(c.clock) OPERATOR(pg_catalog.>) $3 ORDER BY c.row_id LIMIT $2",
+        clock_outputs(table),
+        table.clocks
+    );
+    let (after, limit) = (i64::try_from(after).unwrap_or(i64::MAX), i64::try_from(limit).unwrap_or(i64::MAX));
+    let args = vec![Arg::Long(after), Arg::Long(limit), Arg::Long(than)];
+    AsOwner::run(|| query(mode, &sql, args, |row| read_clock(table, row)))
+}
+
 /// The ids of the rows with these keys, as far as they have one, in no order.
 ///
 /// # Errors

@@ -1,8 +1,11 @@
 //! What decides which rows and columns of a table the caller may see, boiled down to numbers that a
 //! device keeps and compares: it compares all its rows only when one has changed.
 
+use std::collections::BTreeMap;
+
 use cloudsync_shared::message::View;
 use pgrx::pg_sys;
+use roaring::RoaringTreemap;
 
 use super::spi::{Arg, Mode, query, query_kept};
 use super::table::Table;
@@ -25,15 +28,23 @@ const BETWEEN: &str = "\u{1f}";
 
 const SCOPE: &str = include_str!("scope.sql");
 
+/// What was touched since the device's cursor, by number; watched tables have numbers below zero.
+type Touched = BTreeMap<i64, RoaringTreemap>;
+
 /// The view of each named table, in order; of a table that is not synced all zeros.
 ///
 /// # Errors
 /// The catalog cannot be read.
-pub(super) fn views(mode: Mode, names: &[String], tables: &[Table]) -> Result<Vec<View>, PgError> {
+pub(super) fn views(
+    mode: Mode,
+    names: &[String],
+    tables: &[Table],
+    touched: Option<&Touched>,
+) -> Result<Vec<View>, PgError> {
     let found: Vec<Option<&Table>> =
         names.iter().map(|name| tables.iter().find(|table| table.schema.name == *name)).collect();
     let restricted = found.iter().flatten().filter(|table| table.can_select() && table.has_row_security);
-    let scopes = Scopes::read(mode, restricted.map(|table| table.oid).collect())?;
+    let scopes = Scopes::read(mode, restricted.map(|table| table.oid).collect(), touched)?;
     let secret = settings::get(SECRET)?.unwrap_or_default();
     let mut texts = Vec::with_capacity(2 * found.len());
     for table in &found {
@@ -94,25 +105,12 @@ struct Scopes {
 }
 
 impl Scopes {
-    fn read(mode: Mode, roots: Vec<i64>) -> Result<Scopes, PgError> {
+    fn read(mode: Mode, roots: Vec<i64>, touched: Option<&Touched>) -> Result<Scopes, PgError> {
         if roots.is_empty() {
             return Ok(Scopes::default());
         }
-        let owner = AsOwner::enter()?;
-        owner.plan_by_index();
-        let lines = query_kept(SCOPE, roots, |row| {
-            let settings = row.text(6)?.unwrap_or_default();
-            Ok(Line {
-                root: row.known_long(1)?,
-                kind: row.known_text(2)?,
-                object: row.known_long(3)?,
-                digest: row.known_text(4)?,
-                opaque: row.flag(5)?,
-                settings: settings.lines().map(str::to_owned).collect(),
-            })
-        })?;
-        drop(owner);
-        let contents = contents(mode, &lines)?;
+        let lines = scope(roots)?;
+        let contents = contents(mode, &lines, touched)?;
         let mut names: Vec<String> = lines.iter().flat_map(|line| line.settings.iter().cloned()).collect();
         names.sort_unstable();
         names.dedup();
@@ -150,12 +148,44 @@ impl Scopes {
     }
 }
 
+fn scope(roots: Vec<i64>) -> Result<Vec<Line>, PgError> {
+    let owner = AsOwner::enter()?;
+    owner.plan_by_index();
+    query_kept(SCOPE, roots, |row| {
+        let settings = row.text(6)?.unwrap_or_default();
+        Ok(Line {
+            root: row.known_long(1)?,
+            kind: row.known_text(2)?,
+            object: row.known_long(3)?,
+            digest: row.known_text(4)?,
+            opaque: row.flag(5)?,
+            settings: settings.lines().map(str::to_owned).collect(),
+        })
+    })
+}
+
+/// The relations that the policies of these tables read.
+///
+/// # Errors
+/// The catalog cannot be read.
+pub(crate) fn relations_read(tables: Vec<i64>) -> Result<Vec<i64>, PgError> {
+    let mut read: Vec<i64> =
+        scope(tables)?.into_iter().filter(|line| line.kind == "r").map(|line| line.object).collect();
+    read.sort_unstable();
+    read.dedup();
+    Ok(read)
+}
+
 /// A stamp of the rows of each relation that policies read: another one after any write to it. `None`
 /// for a relation whose owner may not read it, or that keeps its rows elsewhere.
 ///
 /// Where a row version lies and which transaction made it is all that is looked at, so no code of a
 /// user's types runs; and it is looked at as the relation's owner, see [`AsTableOwner`].
-fn contents(mode: Mode, lines: &[Line]) -> Result<Vec<(i64, Option<String>)>, PgError> {
+fn contents(
+    mode: Mode,
+    lines: &[Line],
+    touched: Option<&Touched>,
+) -> Result<Vec<(i64, Option<String>)>, PgError> {
     let mut oids: Vec<i64> = lines.iter().filter(|line| line.kind == "r").map(|line| line.object).collect();
     oids.sort_unstable();
     oids.dedup();
@@ -164,14 +194,23 @@ fn contents(mode: Mode, lines: &[Line]) -> Result<Vec<(i64, Option<String>)>, Pg
     }
     let _owner = AsOwner::enter()?;
     let sql = "SELECT c.oid::int8, format('%I.%I', n.nspname, c.relname), c.relkind::text, c.relowner::int8, \
-            has_table_privilege(c.relowner, c.oid, 'SELECT') \
+            has_table_privilege(c.relowner, c.oid, 'SELECT'), \
+            (SELECT w.id FROM cloudsync.watched w WHERE w.relation = c.oid AND 4 = (SELECT count(*) \
+                FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgenabled = 'A' \
+                    AND t.tgfoid = 'cloudsync.note_write()'::regprocedure))::int8 \
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY ($1::oid[])";
     let relations = query(mode, sql, vec![Arg::Longs(oids)], |row| {
-        Ok((row.known_long(1)?, row.known_text(2)?, row.known_text(3)?, row.known_long(4)?, row.flag(5)?))
+        let owner = (row.known_long(4)?, row.flag(5)?);
+        Ok((row.known_long(1)?, row.known_text(2)?, row.known_text(3)?, owner, row.long(6)?))
     })?;
     let mut contents = Vec::with_capacity(relations.len());
-    for (oid, name, kind, owner, readable) in relations {
+    for (oid, name, kind, (owner, readable), watched) in relations {
         let stamp = match kind.as_str() {
+            "r" if let Some(watched) = watched => {
+                let was_written = touched.is_some_and(|touched| touched.contains_key(&-watched));
+                // What a device keeps is the view of a download from the start, which never says this.
+                Some(if was_written { "written".to_owned() } else { String::new() })
+            }
             "r" | "p" | "m" if readable => Some(content(mode, &name, owner)?),
             // A view is as what it reads, which is in the scope too.
             "v" => Some(String::new()),

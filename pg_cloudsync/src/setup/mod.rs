@@ -3,6 +3,7 @@
 mod check;
 pub mod names;
 mod triggers;
+mod watch;
 
 use cloudsync_shared::capture::base_clock;
 use cloudsync_shared::schema::Algorithm;
@@ -11,7 +12,7 @@ use pgrx::{Spi, pg_sys};
 
 use crate::catalog::{self, SyncedTable};
 use crate::error::{PgError, Result, SqlState};
-use crate::ffi::owner::{AsOwner, AsTableOwner, owner};
+use crate::ffi::owner::{AsOwner, AsTableOwner, caller, owner};
 use crate::setup::check::Facts;
 
 /// The table's key is a single integer, and the application sees to it that keys are unique.
@@ -60,6 +61,7 @@ impl Options {
 pub fn init(relation: pg_sys::Oid, options: Options) -> Result<()> {
     let facts = check::facts(relation)?;
     check::check(relation, &facts, options)?;
+    let caller = caller();
     let _owner = AsOwner::enter()?;
     run(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", facts.qualified))?;
     if let Some(table) = catalog::by_relation(relation)? {
@@ -69,10 +71,12 @@ pub fn init(relation: pg_sys::Oid, options: Options) -> Result<()> {
             return Err(PgError::new(SqlState::NOT_IN_STATE, message)
                 .with_hint("Call cloudsync_cleanup() for the table first."));
         }
-        return triggers::install(&table);
+        triggers::install(&table)?;
+        return watch::renew(relation, caller);
     }
     sweep()?;
-    enter(relation, &facts, options)
+    enter(relation, &facts, options)?;
+    watch::renew(relation, caller)
 }
 
 fn enter(relation: pg_sys::Oid, facts: &Facts, options: Options) -> Result<()> {
@@ -90,7 +94,8 @@ pub fn cleanup(relation: pg_sys::Oid) -> Result<()> {
     let _owner = AsOwner::enter()?;
     run(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.qualified))?;
     triggers::remove(&table)?;
-    forget(table.id)
+    forget(table.id)?;
+    watch::sweep()
 }
 
 /// Begins or ceases to capture local writes, for everybody and until told otherwise.
@@ -121,8 +126,10 @@ pub fn is_enabled(name: &str) -> Result<bool> {
 /// The table is not synced, or cannot be by its new key.
 pub fn refresh(relation: pg_sys::Oid) -> Result<()> {
     let table = synced(relation)?;
+    let caller = caller();
     let _owner = AsOwner::enter()?;
     run(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.qualified))?;
+    watch::renew(relation, caller)?;
     if table.key_is_unchanged() {
         return triggers::install(&table);
     }

@@ -174,6 +174,7 @@ impl<'a> Session<'a> {
         let names: Vec<String> = Table::all(self.conn)?.into_iter().map(|table| table.schema.name).collect();
         if ServerState::load(self.conn)?.cursor.is_none() {
             self.download(Purpose::Whole, &names, &mut received)?;
+            received.add(inbox::retry_parked(self.conn, self.server_time)?);
             return Ok(received);
         }
         self.download_new_tables(&mut received)?;
@@ -184,6 +185,7 @@ impl<'a> Session<'a> {
         if !stale.is_empty() {
             self.download(Purpose::Sight, &stale, &mut received)?;
         }
+        received.add(inbox::retry_parked(self.conn, self.server_time)?);
         Ok(received)
     }
 

@@ -3,7 +3,7 @@
 
 use cloudsync_pg_protocol::device::Device;
 use cloudsync_pg_protocol::server::Server;
-use cloudsync_shared::message::{PullRequest, View};
+use cloudsync_shared::message::{Next, PullRequest, Snapshot, View};
 use postgres::Client;
 
 const SETUP: &str = "
@@ -46,23 +46,31 @@ impl Watch {
     }
 
     fn views(&mut self) -> Vec<View> {
+        self.pull(None).0
+    }
+
+    fn pull(&mut self, from: Option<Snapshot>) -> (Vec<View>, Snapshot) {
         let request = PullRequest {
             site: self.device.site,
-            epoch: None,
+            epoch: self.device.epoch,
             tables: TABLES.map(str::to_owned).into(),
-            from: None,
+            from,
             progress: None,
             held: Vec::new(),
             max_bytes: 1000,
         };
-        self.device.pull_page(&mut self.alice, request).unwrap().views
+        let reply = self.device.pull_page(&mut self.alice, request).unwrap();
+        self.device.epoch = Some(reply.epoch);
+        let Next::Done(end) = reply.next else { panic!("more than a page: {:?}", reply.next) };
+        (reply.views, end)
     }
 
     /// The tables whose rows a statement of the administrator lets alice's devices compare.
     fn moved_by(&mut self, sql: &str) -> Vec<&'static str> {
-        let before = self.views();
+        let (before, from) = self.pull(None);
         self.admin.batch_execute(sql).unwrap();
-        self.compare(&before)
+        let after = self.pull(Some(from)).0;
+        differing(&before, &after)
     }
 
     /// The same, of a statement in alice's own session.
@@ -74,14 +82,47 @@ impl Watch {
 
     fn compare(&mut self, before: &[View]) -> Vec<&'static str> {
         let after = self.views();
-        let pairs = TABLES.iter().zip(before.iter().zip(&after));
-        pairs.filter(|(_, (before, after))| before != after).map(|(table, _)| *table).collect()
+        differing(before, &after)
     }
+}
+
+fn differing(before: &[View], after: &[View]) -> Vec<&'static str> {
+    let pairs = TABLES.iter().zip(before.iter().zip(after));
+    pairs.filter(|(_, (before, after))| before != after).map(|(table, _)| *table).collect()
 }
 
 const RESTRICTED: [&str; 4] = ["direct", "hidden_in_function", "hidden_in_view", "timed"];
 const BY_MEMBERSHIP: [&str; 3] = ["direct", "hidden_in_function", "hidden_in_view"];
 const NONE: [&str; 0] = [];
+
+/// The tables that the policies of a table read can be watched by triggers, once it is initialised with
+/// its policies.
+#[test]
+fn a_watched_membership_is_noticed_by_its_writes() {
+    let mut watch = Watch::new("views_watched");
+    watch.admin.batch_execute("SELECT cloudsync_init('direct'), cloudsync_init('hidden_in_view')").unwrap();
+    let watched = watch.admin.query("SELECT relation::regclass::text FROM cloudsync.watched", &[]).unwrap();
+    assert_eq!(watched.iter().map(|row| row.get(0)).collect::<Vec<String>>(), ["member"]);
+    let hidden =
+        "INSERT INTO member SELECT 'red', 'x' WHERE false; UPDATE member SET team = '' WHERE who = ''";
+    assert_eq!(watch.moved_by(hidden), NONE, "no row was written");
+    assert_eq!(watch.moved_by("INSERT INTO member VALUES ('red', 'alice')"), BY_MEMBERSHIP);
+    let (before, from) = watch.pull(None);
+    assert_eq!(watch.pull(Some(from)).0, before, "what was written before the download is no news");
+    assert_eq!(watch.moved_by("UPDATE member SET team = 'blue'"), BY_MEMBERSHIP);
+    assert_eq!(watch.moved_by("TRUNCATE member"), BY_MEMBERSHIP);
+    assert_eq!(watch.moved_by("ALTER TABLE member DISABLE TRIGGER cloudsync_watch_insert"), BY_MEMBERSHIP);
+    assert_eq!(
+        watch.moved_by("INSERT INTO member VALUES ('red', 'alice')"),
+        BY_MEMBERSHIP,
+        "looked at again"
+    );
+    let unwatch = "ALTER POLICY p ON direct USING (true); ALTER POLICY p ON hidden_in_view USING (true);
+        ALTER POLICY p ON hidden_in_function USING (true); SELECT cloudsync_init('direct')";
+    watch.admin.batch_execute(unwatch).unwrap();
+    let left = "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'member'::regclass";
+    assert_eq!(watch.admin.query_one(left, &[]).unwrap().get::<_, i64>(0), 0, "nothing reads it any more");
+}
 
 #[test]
 fn a_membership_is_noticed_through_functions_and_views() {

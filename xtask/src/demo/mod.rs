@@ -25,7 +25,7 @@ use tables::Table;
 /// Tells the story; an error if the three do not end equal, or not as the rules say.
 pub fn run() -> Result<()> {
     setup::run()?;
-    setup::for_demo()?;
+    setup::for_npm()?;
     dist::build()?;
     let dir = paths::target().join("demo");
     recreate(&dir.join("devices"))?;

@@ -9,6 +9,7 @@ pub mod lost;
 pub mod policy;
 pub mod rules;
 pub mod schema;
+pub mod shown;
 pub mod story;
 pub mod tap;
 pub mod watch;

@@ -66,7 +66,12 @@ impl Teller {
         if random.below(2) == 0 {
             devices.push(random.below(schema.users.len() as u64) as usize);
         }
-        let created = policies.iter().map(|policy| policy.create()).collect();
+        let mut created: Vec<String> = policies.iter().map(|policy| policy.create()).collect();
+        // What policies read is watched in every second world, and looked at by each pull in the others.
+        if seed.is_multiple_of(2) {
+            created
+                .extend(schema.table_names().iter().map(|table| format!("SELECT cloudsync_init('{table}')")));
+        }
         let setup = Setup { schema, ddl, policies: created, devices };
         Teller { random, canaries: Canaries::default(), setup, rules: Rules::new(policies), used: Vec::new() }
     }

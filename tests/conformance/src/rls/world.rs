@@ -15,6 +15,7 @@ use crate::rls::canary::{self, Canaries};
 use crate::rls::content::{self, Content};
 use crate::rls::lost::{Fate, History, rejections};
 use crate::rls::schema::Schema;
+use crate::rls::shown;
 use crate::rls::tap::{Frame, Tap};
 use crate::rls::watch::{Allowed, leaks};
 use crate::server::Server;
@@ -224,6 +225,8 @@ impl World {
         fail("a hidden value is told", leaks(&frames, &allowed))?;
         let found = content::on_device(&self.parties[number].device.conn, &self.tables);
         fail("the device differs from SELECT", content::differences(&after, &found))?;
+        let shown = shown::differences(&mut self.users[user], &self.tables, &after);
+        fail("cloudsync_changes differs from SELECT", shown.map_err(|error| broken(&error))?)?;
         self.observe()?;
         self.check_fate(number, &local, refused_before, &report)?;
         self.parties[number].base = found;

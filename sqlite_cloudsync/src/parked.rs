@@ -1,0 +1,121 @@
+//! `cloudsync_parked`: rows of the server that this device's own constraints refuse. They stop no other
+//! row, and are tried again at each sync until they fit, are overtaken, or are gone on the server.
+
+use cloudsync_shared::change::{ChangeBatch, RowChange, TableChanges};
+use cloudsync_shared::key::Key;
+use cloudsync_shared::message::Message;
+use cloudsync_shared::port::Refusal;
+use cloudsync_shared::wire;
+use roaring::RoaringTreemap;
+use rusqlite::{Connection, params};
+
+use crate::apply;
+use crate::error::{Error, Result};
+
+/// Creates the table: the application may read it. `change` is the row as a payload.
+pub const CREATE: &str = "CREATE TABLE IF NOT EXISTS main.cloudsync_parked (
+    tbl TEXT NOT NULL,
+    pk BLOB NOT NULL,
+    sqlstate TEXT NOT NULL,
+    message TEXT NOT NULL,
+    parked_at INTEGER NOT NULL,
+    row_id INTEGER,
+    change BLOB NOT NULL,
+    PRIMARY KEY (tbl, pk)
+) WITHOUT ROWID";
+
+/// Parks a row, over an earlier state of it.
+///
+/// # Errors
+/// The database failed.
+pub fn park(conn: &Connection, told: &TableChanges, row: &RowChange, refusal: &Refusal) -> Result<()> {
+    let (table, columns) = (told.table.clone(), told.columns.clone());
+    let alone = TableChanges { table, columns, rows: vec![row.clone()] };
+    let change = wire::encode(&Message::Payload(ChangeBatch { tables: vec![alone] }))?;
+    let row_id = row.row_id.and_then(|id| i64::try_from(id.0).ok());
+    conn.prepare_cached(
+        "INSERT INTO main.cloudsync_parked (tbl, pk, sqlstate, message, parked_at, row_id, change)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (tbl, pk) DO UPDATE SET sqlstate = excluded.sqlstate, message = excluded.message,
+             row_id = excluded.row_id, change = excluded.change",
+    )?
+    .execute(params![
+        told.table,
+        row.key.0,
+        refusal.sqlstate,
+        refusal.message,
+        apply::now().0 as i64,
+        row_id,
+        change
+    ])?;
+    Ok(())
+}
+
+/// Whether anything is parked.
+///
+/// # Errors
+/// The database failed.
+pub fn any(conn: &Connection) -> Result<bool> {
+    let mut any = conn.prepare_cached("SELECT EXISTS (SELECT 1 FROM main.cloudsync_parked)")?;
+    Ok(any.query_row([], |row| row.get(0))?)
+}
+
+/// Forgets a parked row: it fits now, or another state of it does.
+///
+/// # Errors
+/// The database failed.
+pub fn release(conn: &Connection, table: &str, key: &Key) -> Result<()> {
+    let mut delete = conn.prepare_cached("DELETE FROM main.cloudsync_parked WHERE tbl = ?1 AND pk = ?2")?;
+    delete.execute(params![table, key.0])?;
+    Ok(())
+}
+
+/// Forgets the parked rows of these ids, or of all (`None`), of a table.
+///
+/// # Errors
+/// The database failed.
+pub fn forget(conn: &Connection, table: &str, ids: Option<&RoaringTreemap>) -> Result<()> {
+    let mut query = conn.prepare_cached("SELECT pk, row_id FROM main.cloudsync_parked WHERE tbl = ?1")?;
+    let rows = query.query_map([table], |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?)))?;
+    for row in rows.collect::<rusqlite::Result<Vec<(Vec<u8>, Option<i64>)>>>()? {
+        let is_among = |ids: &RoaringTreemap| row.1.is_some_and(|id| ids.contains(id.unsigned_abs()));
+        if ids.is_none_or(is_among) {
+            release(conn, table, &Key::from_bytes(row.0)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// The ids of a table's parked rows.
+///
+/// # Errors
+/// The database failed.
+pub fn ids(conn: &Connection, table: &str) -> Result<RoaringTreemap> {
+    let mut query = conn
+        .prepare_cached("SELECT row_id FROM main.cloudsync_parked WHERE tbl = ?1 AND row_id IS NOT NULL")?;
+    let ids = query.query_map([table], |row| row.get::<_, i64>(0))?;
+    Ok(ids.map(|id| id.map(i64::unsigned_abs)).collect::<rusqlite::Result<_>>()?)
+}
+
+/// All that is parked, as one batch.
+///
+/// # Errors
+/// A parked row is damaged, or the database failed.
+pub fn all(conn: &Connection) -> Result<ChangeBatch> {
+    let mut query = conn.prepare_cached("SELECT change FROM main.cloudsync_parked ORDER BY tbl, pk")?;
+    let mut rows = query.query([])?;
+    let mut batch = ChangeBatch::default();
+    while let Some(row) = rows.next()? {
+        let Message::Payload(changes) = wire::decode(row.get_ref(0)?.as_blob().unwrap_or_default())? else {
+            return Err(Error::state("a row of cloudsync_parked is damaged: delete it and sync again"));
+        };
+        for told in changes.tables {
+            let fits = |other: &&mut TableChanges| other.table == told.table && other.columns == told.columns;
+            match batch.tables.iter_mut().find(fits) {
+                Some(other) => other.rows.extend(told.rows),
+                None => batch.tables.push(told),
+            }
+        }
+    }
+    Ok(batch)
+}
