@@ -143,8 +143,8 @@ impl From<rusqlite::Error> for Error {
 impl From<Error> for rusqlite::Error {
     fn from(error: Error) -> rusqlite::Error {
         match error {
-            // Without a message of its own SQLite keeps the result code, which callers retry on.
-            Error::Sqlite(rusqlite::Error::SqliteFailure(code, _)) if is_busy_code(code) => {
+            // Without a message of its own SQLite keeps the result code, which callers look at.
+            Error::Sqlite(rusqlite::Error::SqliteFailure(code, _)) if keeps_code(code) => {
                 rusqlite::Error::SqliteFailure(code, None)
             }
             Error::Sqlite(error) => error,
@@ -153,6 +153,8 @@ impl From<Error> for rusqlite::Error {
     }
 }
 
-fn is_busy_code(code: rusqlite::ffi::Error) -> bool {
-    matches!(code.code, rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+/// Busy, and interrupted.
+fn keeps_code(code: rusqlite::ffi::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, OperationInterrupted};
+    matches!(code.code, DatabaseBusy | DatabaseLocked | OperationInterrupted)
 }

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub enum Act {
     CutAnswer,
     /// Sends a right answer byte by byte, this long apart.
     Drip(Duration),
+    /// Tells that the request is there, and serves it when it is told to.
+    Hold(Sender<()>, Arc<Mutex<Receiver<()>>>),
     /// Does nothing for this long, and then serves.
     Stall(Duration),
 }
@@ -128,7 +131,7 @@ fn connection(mut stream: TcpStream, number: usize, script: &Mutex<Script>) {
             script.seen.push(seen.clone());
             let act = script.acts.pop_front().unwrap_or(Act::Serve);
             let act = limits(&script, &seen, act);
-            let rows = matches!(act, Act::Serve | Act::Drip(_) | Act::Stall(_));
+            let rows = matches!(act, Act::Serve | Act::Drip(_) | Act::Stall(_) | Act::Hold(..));
             let answer = serve(&seen, &mut script.rows, rows);
             (act, answer)
         };
@@ -182,6 +185,11 @@ fn perform(stream: &mut TcpStream, act: Act, answer: &[u8]) -> bool {
                 std::thread::sleep(pause);
                 stream.write_all(&[*byte]).is_ok()
             })
+        }
+        Act::Hold(here, go_on) => {
+            here.send(()).unwrap();
+            // An error: nobody waits for the answer any more.
+            go_on.lock().unwrap().recv().is_ok() && perform(stream, Act::Serve, answer)
         }
         Act::Stall(time) => {
             std::thread::sleep(time);
