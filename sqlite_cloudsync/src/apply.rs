@@ -6,6 +6,7 @@ use cloudsync_shared::change::ChangeBatch;
 use cloudsync_shared::flow::{Present, TableOutcome, merge_batch};
 use cloudsync_shared::hlc::{DEFAULT_MAX_DRIFT, Millis};
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use rusqlite::types::Value as SqlValue;
 
 use crate::error::{Error, Result};
@@ -72,18 +73,18 @@ pub fn now() -> Millis {
 /// # Errors
 /// Whatever `work` answers.
 pub fn with_relaxed_foreign_keys<T>(conn: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    let pragma = if conn.is_autocommit() { "foreign_keys" } else { "defer_foreign_keys" };
-    let before: bool = conn.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))?;
-    let enforced_now = if pragma == "foreign_keys" { before } else { !before };
-    if !enforced_now {
+    if !conn.is_autocommit() {
+        // Switching deferral off again would check at once: what is deferred stays so until the commit.
+        conn.execute_batch("PRAGMA defer_foreign_keys = ON")?;
         return work();
     }
-    let (relaxed, strict) = if pragma == "foreign_keys" { ("OFF", "ON") } else { ("ON", "OFF") };
-    conn.execute_batch(&format!("PRAGMA {pragma} = {relaxed}"))?;
-    let result = work();
-    // Switching deferral off again would check at once: what is deferred stays so until the commit.
-    if pragma == "foreign_keys" {
-        conn.execute_batch(&format!("PRAGMA {pragma} = {strict}"))?;
+    // Not by PRAGMA: after an interrupt none would run, and they would stay unenforced.
+    let enforced = DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY;
+    if !conn.db_config(enforced)? {
+        return work();
     }
+    conn.set_db_config(enforced, false)?;
+    let result = work();
+    conn.set_db_config(enforced, true)?;
     result
 }

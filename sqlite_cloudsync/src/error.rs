@@ -17,6 +17,8 @@ pub enum Error {
     File(String),
     /// The server cannot be reached, or does not speak as it should.
     Network(String),
+    /// A request is larger than the server, or something before it, takes.
+    TooLarge(String),
     /// The server refused a call as a whole.
     Server {
         /// Its SQLSTATE.
@@ -50,6 +52,38 @@ impl Error {
         Error::Server { sqlstate: sqlstate.to_owned(), message: message.into() }
     }
 
+    /// The same error, with what it was about before its message.
+    pub fn about(self, what: &str) -> Error {
+        let with = |message: String| format!("{what}: {message}");
+        match self {
+            Error::State(message) => Error::State(with(message)),
+            Error::File(message) => Error::File(with(message)),
+            Error::Network(message) => Error::Network(with(message)),
+            Error::TooLarge(message) => Error::TooLarge(with(message)),
+            Error::Server { sqlstate, message } => Error::Server { sqlstate, message: with(message) },
+            Error::Core(error) => Error::State(with(error.to_string())),
+            Error::Sqlite(error) => Error::Sqlite(error),
+        }
+    }
+
+    /// Whether asking for less in one request may help.
+    pub fn is_too_much(&self) -> bool {
+        match self {
+            // A statement that was cancelled: most often by its time limit.
+            Error::Server { sqlstate, .. } => sqlstate == "57014",
+            _ => self.is_too_large(),
+        }
+    }
+
+    /// Whether a request was too large as such, whatever the server's load.
+    pub fn is_too_large(&self) -> bool {
+        match self {
+            Error::TooLarge(_) => true,
+            Error::Core(error) => error.kind() == core::ErrorKind::LimitExceeded,
+            _ => false,
+        }
+    }
+
     /// Whether the same call may succeed later: the network, a lock, a deadlock, a timeout.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -58,6 +92,7 @@ impl Error {
             // down or is out of resources.
             Error::Server { sqlstate, .. } => {
                 matches!(sqlstate.as_str(), "40001" | "40P01" | "55P03" | "57014" | "57P01" | "57P03")
+                    || sqlstate.starts_with("PGRST00")
                     || sqlstate.starts_with("53")
                     || sqlstate.starts_with("08")
             }
@@ -82,7 +117,10 @@ impl fmt::Display for Error {
         match self {
             Error::Core(error) => error.fmt(f),
             Error::Sqlite(error) => error.fmt(f),
-            Error::State(message) | Error::File(message) | Error::Network(message) => f.write_str(message),
+            Error::State(message)
+            | Error::File(message)
+            | Error::Network(message)
+            | Error::TooLarge(message) => f.write_str(message),
             Error::Server { sqlstate, message } => write!(f, "the server refused ({sqlstate}): {message}"),
         }
     }
@@ -105,8 +143,8 @@ impl From<rusqlite::Error> for Error {
 impl From<Error> for rusqlite::Error {
     fn from(error: Error) -> rusqlite::Error {
         match error {
-            // Without a message of its own SQLite keeps the result code, which callers retry on.
-            Error::Sqlite(rusqlite::Error::SqliteFailure(code, _)) if is_busy_code(code) => {
+            // Without a message of its own SQLite keeps the result code, which callers look at.
+            Error::Sqlite(rusqlite::Error::SqliteFailure(code, _)) if keeps_code(code) => {
                 rusqlite::Error::SqliteFailure(code, None)
             }
             Error::Sqlite(error) => error,
@@ -115,6 +153,8 @@ impl From<Error> for rusqlite::Error {
     }
 }
 
-fn is_busy_code(code: rusqlite::ffi::Error) -> bool {
-    matches!(code.code, rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+/// Busy, and interrupted.
+fn keeps_code(code: rusqlite::ffi::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, OperationInterrupted};
+    matches!(code.code, DatabaseBusy | DatabaseLocked | OperationInterrupted)
 }

@@ -46,23 +46,20 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// # Errors
 /// SQLite refuses one of them.
 pub fn register(conn: &Connection) -> rusqlite::Result<()> {
-    register_with_progress(conn, None)
+    register_with(conn, network::Callbacks::default())
 }
 
-/// As [`register`]; `callback` is told how far each sync on this connection has come.
+/// As [`register`]; each sync on this connection tells its progress, and asks for tokens, by `callbacks`.
 ///
 /// # Errors
 /// SQLite refuses one of them.
-pub fn register_with_progress(
-    conn: &Connection,
-    callback: Option<network::ProgressCallback>,
-) -> rusqlite::Result<()> {
+pub fn register_with(conn: &Connection, callbacks: network::Callbacks) -> rusqlite::Result<()> {
     functions::register_tables(conn)?;
     functions::register_settings(conn)?;
     functions::register_identity(conn)?;
     functions::register_values(conn)?;
     functions::register_payloads(conn)?;
     changes::register(conn)?;
-    network::register(conn, callback)?;
+    network::register(conn, callbacks)?;
     Ok(())
 }

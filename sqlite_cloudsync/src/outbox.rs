@@ -97,6 +97,8 @@ struct Receipt {
 pub struct Parcel {
     /// What to send.
     pub changes: ChangeBatch,
+    /// About how many bytes that is, before compression.
+    pub bytes: usize,
     /// For each table of `changes`, its name and one receipt a row.
     receipts: Vec<(Table, Vec<Receipt>)>,
 }
@@ -119,8 +121,8 @@ pub fn take(conn: &Connection, pass: &mut Pass, max_bytes: usize) -> Result<Opti
 fn fill(conn: &Connection, pass: &mut Pass, max_bytes: usize) -> Result<Option<Parcel>> {
     let mut tables = Table::all(conn)?;
     tables.retain(|table| table.synced.enabled);
-    let mut parcel = Parcel { changes: ChangeBatch::default(), receipts: Vec::new() };
-    let mut room = Room { bytes: max_bytes, rows: MAX_ROWS };
+    let mut parcel = Parcel { changes: ChangeBatch::default(), bytes: 0, receipts: Vec::new() };
+    let mut room = Room { bytes: max_bytes, rows: MAX_ROWS, taken: 0 };
     while !pass.done && !room.is_full() {
         let at = match pass.phase {
             Phase::Written => Some(pass.table),
@@ -134,6 +136,7 @@ fn fill(conn: &Connection, pass: &mut Pass, max_bytes: usize) -> Result<Option<P
             None => pass.done = true,
         }
     }
+    parcel.bytes = room.taken;
     Ok((parcel.changes.row_count() > 0).then_some(parcel))
 }
 
@@ -141,6 +144,8 @@ fn fill(conn: &Connection, pass: &mut Pass, max_bytes: usize) -> Result<Option<P
 struct Room {
     bytes: usize,
     rows: usize,
+    /// Bytes that are in it already.
+    taken: usize,
 }
 
 impl Room {
@@ -150,7 +155,9 @@ impl Room {
 
     fn fill(&mut self, change: &RowChange) {
         let values: usize = change.cells.iter().map(|cell| 8 + value_bytes(&cell.value)).sum();
-        self.bytes = self.bytes.saturating_sub(values + change.key.0.len() + 16);
+        let bytes = values + change.key.0.len() + 16;
+        self.taken += bytes;
+        self.bytes = self.bytes.saturating_sub(bytes);
         self.rows -= 1;
     }
 }

@@ -1,83 +1,75 @@
 //! The SQL functions `cloudsync_network_*` and `cloudsync_status`.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::Value;
-use serde_json::json;
 
 use crate::error::{Error, Result};
-use crate::inbox::Received;
+use crate::network::http::{self, Credentials, Endpoint, HttpTransport, TokenProvider};
+use crate::network::interrupt::Interrupt;
+use crate::network::options::Options;
 use crate::network::postgres::PostgresTransport;
-use crate::network::progress::{self, Phase, ProgressCallback};
-use crate::network::session::{self, SendReport, Session};
-use crate::network::state::{self, ServerState};
+use crate::network::progress::{Phase, ProgressCallback};
+use crate::network::report;
+use crate::network::session::{self, Session};
+use crate::network::state::ServerState;
 use crate::network::transport::Transport;
-use crate::{ffi, inbox, init, outbox, system};
+use crate::{ffi, init, outbox, system};
+
+/// What an application in Rust may be asked and told during a sync.
+#[derive(Clone, Default)]
+pub struct Callbacks {
+    /// How far the sync has come.
+    pub progress: Option<ProgressCallback>,
+    /// A token for the server.
+    pub token: Option<TokenProvider>,
+}
 
 /// What a connection knows of its network: in memory only, as it holds secrets.
 #[derive(Default)]
 struct Network {
-    url: Option<String>,
-    token: Option<String>,
-    apikey: Option<String>,
+    address: Option<String>,
+    credentials: Credentials,
     transport: Option<Box<dyn Transport + Send>>,
 }
 
 type Shared = Arc<Mutex<Network>>;
 
-/// Registers the functions. `callback` is told of the progress of each sync.
+/// Registers the functions.
 ///
 /// # Errors
 /// SQLite refuses a registration.
-pub fn register(conn: &Connection, callback: Option<ProgressCallback>) -> Result<()> {
+pub fn register(conn: &Connection, callbacks: Callbacks) -> Result<()> {
     let network: Shared = Shared::default();
-    setter(conn, "cloudsync_network_init", &network, |network, url| {
-        network.url = Some(url);
-        network.transport = None;
-    })?;
+    setter(conn, "cloudsync_network_init", &network, |network, address| network.set_address(address))?;
     setter(conn, "cloudsync_network_set_token", &network, |network, token| {
-        network.token = Some(token);
-        network.transport = None;
+        network.credentials.set_token(&token)
     })?;
     setter(conn, "cloudsync_network_set_apikey", &network, |network, key| {
-        network.apikey = Some(key);
-        network.transport = None;
+        network.credentials.set_apikey(&key);
+        Ok(())
     })?;
     function(conn, "cloudsync_network_init_custom", 2, &network, |_, context, network| {
-        // The second argument is the name of a database at a gateway.
+        // The second argument is the name of a database, at a server or a gateway.
         let (address, database): (String, String) = (context.get(0)?, context.get(1)?);
-        lock(network).url = Some(format!("{}/{database}", address.trim_end_matches('/')));
+        let address = if is_postgres(&address) {
+            format!("{}/{database}", address.trim_end_matches('/'))
+        } else {
+            http::of_database(&address, &database)?
+        };
+        lock(network).set_address(address)?;
         Ok(Value::Integer(0))
     })?;
-    for arguments in 0..=2 {
-        let callback = callback.clone();
-        function(conn, "cloudsync_network_sync", arguments, &network, move |conn, context, network| {
-            let wait = argument(context, 0)?.unwrap_or(100);
-            let retries = argument(context, 1)?.unwrap_or(1);
-            let run = || run(conn, network, callback.clone(), None);
-            with_retries(wait, retries, run).map(text)
-        })?;
-    }
-    let told = callback.clone();
-    function(conn, "cloudsync_network_send_changes", 0, &network, move |conn, _, network| {
-        run(conn, network, told.clone(), Some(Phase::Sending)).map(text)
-    })?;
-    for name in ["cloudsync_network_check_changes", "cloudsync_network_receive_changes"] {
-        let told = callback.clone();
-        function(conn, name, 0, &network, move |conn, _, network| {
-            run(conn, network, told.clone(), Some(Phase::Receiving)).map(text)
-        })?;
-    }
+    register_syncs(conn, &network, &callbacks)?;
     function(conn, "cloudsync_network_has_unsent_changes", 0, &network, |conn, _, _| {
         let (rows, base) = if system::exists(conn)? { outbox::unsent(conn)? } else { (0, false) };
         Ok(Value::Integer(i64::from(rows > 0 || base)))
     })?;
     for name in ["cloudsync_status", "cloudsync_network_status"] {
-        function(conn, name, 0, &network, |conn, _, _| status(conn).map(text))?;
+        function(conn, name, 0, &network, |conn, _, _| report::status(conn).map(text))?;
     }
     function(conn, "cloudsync_network_reset_sync_version", 0, &network, |conn, _, _| {
         let epoch = ServerState::load(conn)?.epoch;
@@ -95,25 +87,88 @@ pub fn register(conn: &Connection, callback: Option<ProgressCallback>) -> Result
     })
 }
 
+fn register_syncs(conn: &Connection, network: &Shared, callbacks: &Callbacks) -> Result<()> {
+    for arguments in 0..=2 {
+        let callbacks = callbacks.clone();
+        function(conn, "cloudsync_network_sync", arguments, network, move |conn, context, network| {
+            let wait = Duration::from_millis(argument(context, 0)?.unwrap_or(100).unsigned_abs());
+            let retries = argument(context, 1)?.unwrap_or(1);
+            with_retries(&Interrupt::of(conn), wait, retries, || run(conn, network, &callbacks, None))
+                .map(text)
+        })?;
+    }
+    for (name, half) in [
+        ("cloudsync_network_send_changes", Phase::Sending),
+        ("cloudsync_network_check_changes", Phase::Receiving),
+        ("cloudsync_network_receive_changes", Phase::Receiving),
+    ] {
+        let callbacks = callbacks.clone();
+        function(conn, name, 0, network, move |conn, _, network| {
+            run(conn, network, &callbacks, Some(half)).map(text)
+        })?;
+    }
+    Ok(())
+}
+
+impl Network {
+    fn set_address(&mut self, address: String) -> Result<()> {
+        if !is_postgres(&address) {
+            Endpoint::parse(&address)?;
+        }
+        self.address = Some(address);
+        self.transport = None;
+        Ok(())
+    }
+
+    fn connect(&self, conn: &Connection, callbacks: &Callbacks) -> Result<Box<dyn Transport + Send>> {
+        let Some(address) = self.address.as_deref() else {
+            return Err(Error::state("no server is set: SELECT cloudsync_network_init('https://…')"));
+        };
+        if is_postgres(address) {
+            return Ok(Box::new(PostgresTransport::connect(address, &Interrupt::of(conn))?));
+        }
+        let (credentials, options) = (self.credentials.clone(), Options::load(conn)?);
+        Ok(Box::new(HttpTransport::new(address, credentials, callbacks.token.clone(), &options)?))
+    }
+}
+
+fn is_postgres(address: &str) -> bool {
+    address.starts_with("postgres://") || address.starts_with("postgresql://")
+}
+
 /// A sync, or half of one, with its JSON report.
 fn run(
     conn: &Connection,
     network: &Shared,
-    callback: Option<ProgressCallback>,
+    callbacks: &Callbacks,
     half: Option<Phase>,
 ) -> Result<serde_json::Value> {
     let mut network = lock(network);
     let mut transport = match network.transport.take() {
         Some(transport) => transport,
-        None => connect(&network)?,
+        None => network.connect(conn, callbacks)?,
     };
+    let outcome = run_over(conn, transport.as_mut(), callbacks, half);
+    if transport.is_reusable() {
+        network.transport = Some(transport);
+    }
+    outcome
+}
+
+fn run_over(
+    conn: &Connection,
+    transport: &mut dyn Transport,
+    callbacks: &Callbacks,
+    half: Option<Phase>,
+) -> Result<serde_json::Value> {
+    let progress = callbacks.progress.clone();
     let (sent, received) = match half {
         None => {
-            let (sent, received) = session::sync(conn, transport.as_mut(), callback)?;
+            let (sent, received) = session::sync(conn, transport, progress)?;
             (Some(sent), Some(received))
         }
         Some(half) => {
-            let mut session = Session::new(conn, transport.as_mut(), callback)?;
+            let mut session = Session::new(conn, transport, progress)?;
             let reports = match half {
                 Phase::Sending => (Some(session.send()?), None),
                 Phase::Receiving => (None, Some(session.receive()?)),
@@ -122,78 +177,22 @@ fn run(
             reports
         }
     };
-    network.transport = Some(transport);
-    report(conn, sent, received)
-}
-
-fn connect(network: &Network) -> Result<Box<dyn Transport + Send>> {
-    match network.url.as_deref() {
-        None => Err(Error::state("no server is set: SELECT cloudsync_network_init('postgres://…')")),
-        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-            Ok(Box::new(PostgresTransport::connect(url)?))
-        }
-        Some(_) => Err(Error::state("this build speaks to postgres:// addresses only")),
-    }
-}
-
-/// The contract's JSON. Status: `synced` if the server has everything, else `out-of-sync`.
-fn report(
-    conn: &Connection,
-    sent: Option<SendReport>,
-    received: Option<Received>,
-) -> Result<serde_json::Value> {
-    let mut report = serde_json::Map::new();
-    if let Some(sent) = sent {
-        let (unsent, base) = outbox::unsent(conn)?;
-        let status = if unsent > 0 || base { "out-of-sync" } else { "synced" };
-        let mut entry = json!({
-            "status": status,
-            "localVersion": system::highest(conn)?.0,
-            "serverVersion": state::server_version(conn)?,
-            "rejected": sent.rejected,
-        });
-        if let (Some(entry), false) = (entry.as_object_mut(), sent.unknown_tables.is_empty()) {
-            let tables = sent.unknown_tables.join(", ");
-            let failure = format!("not synced on the server: {tables}; run cloudsync_init there");
-            entry.insert("lastFailure".into(), json!(failure));
-        }
-        report.insert("send".into(), entry);
-    }
-    if let Some(received) = received {
-        report.insert("receive".into(), json!({ "rows": received.rows, "tables": received.tables }));
-    }
-    Ok(serde_json::Value::Object(report))
-}
-
-fn status(conn: &Connection) -> Result<serde_json::Value> {
-    if !system::exists(conn)? {
-        return Ok(json!({ "tables": 0 }));
-    }
-    let (unsent, base) = outbox::unsent(conn)?;
-    let state = ServerState::load(conn)?;
-    let (last_sync, clock_offset) = state::last_sync(conn)?;
-    let held: u64 = inbox::held(conn)?.iter().map(|(_, ids)| ids.len()).sum();
-    Ok(json!({
-        "unsent": unsent,
-        "unsentTables": base,
-        "held": held,
-        "lastSync": last_sync,
-        "clockOffset": clock_offset,
-        "cursor": state.cursor.map(|cursor| cursor.0),
-        "localVersion": system::highest(conn)?.0,
-        "serverVersion": state::server_version(conn)?,
-        "progress": progress::stored(conn)?,
-    }))
+    report::of_sync(conn, sent, received)
 }
 
 /// Runs again, after a pause, what failed in a way that may pass.
-fn with_retries<T>(wait_ms: i64, retries: i64, mut run: impl FnMut() -> Result<T>) -> Result<T> {
+fn with_retries<T>(
+    interrupt: &Interrupt<'_>,
+    wait: Duration,
+    retries: i64,
+    mut run: impl FnMut() -> Result<T>,
+) -> Result<T> {
     let mut attempt = 0;
     loop {
         match run() {
             Err(error) if error.is_transient() && attempt < retries => {
                 attempt += 1;
-                thread::sleep(Duration::from_millis(wait_ms.unsigned_abs()));
+                interrupt.sleep(wait)?;
             }
             result => return result,
         }
@@ -212,10 +211,13 @@ fn setter(
     conn: &Connection,
     name: &str,
     network: &Shared,
-    set: impl Fn(&mut Network, String) + Send + 'static,
+    set: impl Fn(&mut Network, String) -> Result<()> + Send + 'static,
 ) -> Result<()> {
     function(conn, name, 1, network, move |_, context, network| {
-        set(&mut lock(network), context.get(0)?);
+        let mut network = lock(network);
+        set(&mut network, context.get(0)?)?;
+        // It is made anew with what was set.
+        network.transport = None;
         Ok(Value::Integer(0))
     })
 }

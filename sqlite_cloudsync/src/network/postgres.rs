@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use tokio::runtime::Runtime;
 use tokio_postgres::{Client, Config, Statement};
 
 use crate::error::{Error, Result};
+use crate::network::chunks::ChunkSize;
+use crate::network::describe;
+use crate::network::driver::Driver;
+use crate::network::interrupt::Interrupt;
 use crate::network::tls::{self, Verification};
 use crate::network::transport::Transport;
 
@@ -17,10 +20,13 @@ const CHUNK_BYTES: usize = 4 << 20;
 
 /// An open connection. Dropping it closes it.
 pub struct PostgresTransport {
-    runtime: Runtime,
+    driver: Driver,
     client: Client,
     push: Statement,
     pull: Statement,
+    chunk: ChunkSize,
+    /// A call was given up while the server worked on it.
+    is_abandoned: bool,
 }
 
 impl PostgresTransport {
@@ -28,7 +34,7 @@ impl PostgresTransport {
     ///
     /// # Errors
     /// The address is malformed, the server cannot be reached, or it has no extension `cloudsync`.
-    pub fn connect(url: &str) -> Result<PostgresTransport> {
+    pub fn connect(url: &str, interrupt: &Interrupt<'_>) -> Result<PostgresTransport> {
         let (url, verification) = tls::split_options(url)?;
         let mut config: Config = url.parse().map_err(|error| {
             Error::network(format!("the PostgreSQL address is malformed: {}", describe(&error)))
@@ -37,33 +43,36 @@ impl PostgresTransport {
             config.connect_timeout(CONNECT_TIMEOUT);
         }
         config.application_name("cloudsync");
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Error::network(format!("no network runtime: {error}")))?;
-        let (client, push, pull) = runtime.block_on(open(&config, verification))?;
-        Ok(PostgresTransport { runtime, client, push, pull })
+        let driver = Driver::new()?;
+        let (client, push, pull) = driver.run(interrupt, open(&config, verification))??;
+        let chunk = ChunkSize::new(CHUNK_BYTES);
+        Ok(PostgresTransport { driver, client, push, pull, chunk, is_abandoned: false })
     }
 
-    fn call(&mut self, statement: &Statement, request: &[u8]) -> Result<Vec<u8>> {
-        let row = self.runtime.block_on(self.client.query_one(statement, &[&request]));
-        row.and_then(|row| row.try_get(0)).map_err(|error| database_error(&error))
+    fn call(&mut self, statement: &Statement, request: &[u8], interrupt: &Interrupt<'_>) -> Result<Vec<u8>> {
+        let called = self.driver.run(interrupt, self.client.query_one(statement, &[&request]));
+        self.is_abandoned |= called.is_err();
+        called?.and_then(|row| row.try_get(0)).map_err(|error| database_error(&error))
     }
 }
 
 impl Transport for PostgresTransport {
-    fn push(&mut self, request: &[u8]) -> Result<Vec<u8>> {
+    fn push(&mut self, request: &[u8], interrupt: &Interrupt<'_>) -> Result<Vec<u8>> {
         let statement = self.push.clone();
-        self.call(&statement, request)
+        self.call(&statement, request, interrupt)
     }
 
-    fn pull(&mut self, request: &[u8]) -> Result<Vec<u8>> {
+    fn pull(&mut self, request: &[u8], interrupt: &Interrupt<'_>) -> Result<Vec<u8>> {
         let statement = self.pull.clone();
-        self.call(&statement, request)
+        self.call(&statement, request, interrupt)
     }
 
-    fn chunk_bytes(&self) -> usize {
-        CHUNK_BYTES
+    fn chunk(&mut self) -> &mut ChunkSize {
+        &mut self.chunk
+    }
+
+    fn is_reusable(&self) -> bool {
+        !self.is_abandoned && !self.client.is_closed()
     }
 }
 
@@ -108,16 +117,4 @@ fn database_error(error: &tokio_postgres::Error) -> Error {
         }
         None => Error::network(format!("the server cannot be reached: {}", describe(error))),
     }
-}
-
-/// The error and its causes in one line.
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

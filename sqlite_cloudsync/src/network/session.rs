@@ -12,10 +12,12 @@ use rusqlite::Connection;
 
 use crate::error::{Error, Result};
 use crate::inbox::{self, Received};
+use crate::network::interrupt::Interrupt;
+use crate::network::pieces;
 use crate::network::progress::{self, Phase, Progress, ProgressCallback};
 use crate::network::state::{self, Pulled, Purpose, ServerState};
 use crate::network::transport::Transport;
-use crate::outbox::{self, Pass};
+use crate::outbox::{self, Parcel, Pass};
 use crate::savepoint::in_savepoint;
 use crate::table::Table;
 use crate::{apply, system};
@@ -27,6 +29,8 @@ pub struct SendReport {
     pub rejected: usize,
     /// Tables that the server does not sync.
     pub unknown_tables: Vec<String>,
+    /// A sentence on each row that is larger than the server takes. It stays unsent.
+    pub too_large: Vec<String>,
 }
 
 /// One device speaking to one server.
@@ -94,7 +98,7 @@ impl<'a> Session<'a> {
         if postponed > 0 {
             self.send_pass(true, &mut report, &mut rows)?;
         }
-        if report.unknown_tables.is_empty() {
+        if report.unknown_tables.is_empty() && report.too_large.is_empty() {
             outbox::all_sent(self.conn)?;
             state::set_server_version(self.conn, up_to as i64)?;
         }
@@ -104,11 +108,24 @@ impl<'a> Session<'a> {
     fn send_pass(&mut self, last: bool, report: &mut SendReport, rows: &mut u64) -> Result<usize> {
         let mut pass = Pass::default();
         let mut postponed = 0;
-        while let Some(parcel) = outbox::take(self.conn, &mut pass, self.transport.chunk_bytes())? {
+        loop {
+            let before = pass.clone();
+            let Some(parcel) = outbox::take(self.conn, &mut pass, self.transport.chunk().bytes())? else {
+                return Ok(postponed);
+            };
             let state = ServerState::load(self.conn)?;
             let request =
                 PushRequest { site: self.site, epoch: state.epoch, changes: parcel.changes.clone() };
-            let reply = self.push(request)?;
+            let reply = match self.push(request) {
+                Ok(reply) => reply,
+                Err(error) if error.is_too_much() => {
+                    if self.send_less(&parcel, error, report)? {
+                        pass = before;
+                    }
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             if self.enter_epoch(state, reply.epoch)? {
                 pass = Pass::default();
                 continue;
@@ -124,7 +141,27 @@ impl<'a> Session<'a> {
             }
             self.tell(Phase::Sending, *rows)?;
         }
-        Ok(postponed)
+    }
+
+    /// A request was too much. `true`: it is to be made anew, of fewer rows. `false`: it was one row,
+    /// which stays unsent and is reported, as it must not hold up the others.
+    fn send_less(&mut self, parcel: &Parcel, error: Error, report: &mut SendReport) -> Result<bool> {
+        let rows = parcel.changes.row_count();
+        if rows > 1 && self.transport.chunk().shrink() {
+            return Ok(true);
+        }
+        let tables: Vec<&str> = parcel.changes.tables.iter().map(|table| table.table.as_str()).collect();
+        let tables = tables.join(", ");
+        if rows > 1 || !error.is_too_large() {
+            return Err(error.about(&format!("{rows} row(s) of table {tables} cannot be sent")));
+        }
+        let sentence =
+            format!("a row of table {tables} is too large to be sent, about {} bytes: {error}", parcel.bytes);
+        if !report.too_large.contains(&sentence) {
+            report.too_large.push(sentence);
+        }
+        self.transport.chunk().acquit();
+        Ok(false)
     }
 
     /// Receives everything new. A table that the device has not seen yet it gets whole first; one of which
@@ -168,16 +205,29 @@ impl<'a> Session<'a> {
         loop {
             let state = ServerState::load(self.conn)?;
             let progress = state.progress.clone().filter(|(of, _)| *of == purpose).map(|(_, at)| at);
+            let bytes = self.transport.chunk().bytes();
+            let held = match purpose {
+                Purpose::Sight => pieces::beginning(self.held(tables)?, progress.as_ref(), bytes),
+                Purpose::News | Purpose::Whole => Vec::new(),
+            };
             let request = PullRequest {
                 site: self.site,
                 epoch: state.epoch,
                 tables: tables.to_vec(),
                 from: from.clone(),
                 progress,
-                held: if purpose == Purpose::Sight { self.held(tables)? } else { Vec::new() },
-                max_bytes: u32::try_from(self.transport.chunk_bytes()).unwrap_or(u32::MAX),
+                held,
+                max_bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
             };
-            let reply = self.pull(Message::PullRequest(request))?;
+            let reply = match self.pull(Message::PullRequest(request)) {
+                Err(error) if error.is_too_much() => {
+                    if !self.transport.chunk().shrink() {
+                        return Err(error.about(&format!("rows of {} cannot be received", tables.join(", "))));
+                    }
+                    continue;
+                }
+                reply => reply?,
+            };
             let Message::PullReply(reply) = reply else {
                 return Err(Error::network("the server answered a pull with another message"));
             };
@@ -249,17 +299,30 @@ impl<'a> Session<'a> {
         tables: &[String],
         received: &mut Received,
     ) -> Result<()> {
-        let held = self.held(tables)?;
-        let (false, Some(epoch)) = (held.is_empty(), ServerState::load(self.conn)?.epoch) else {
-            return Ok(());
-        };
-        let site = self.site;
-        let reply = self.pull(Message::GoneRequest(GoneRequest { site, epoch, from, held }))?;
-        let Message::GoneReply(reply) = reply else {
-            return Err(Error::network("the server answered a question for gone rows with another message"));
-        };
-        if reply.epoch == epoch && !reply.gone.is_empty() {
-            received.add(inbox::remove_gone(self.conn, &reply.gone)?);
+        let Some(epoch) = ServerState::load(self.conn)?.epoch else { return Ok(()) };
+        let mut left = pieces::of(self.held(tables)?, self.transport.chunk().bytes());
+        while let Some(held) = left.pop() {
+            let request = GoneRequest { site: self.site, epoch, from: from.clone(), held: held.clone() };
+            let reply = match self.pull(Message::GoneRequest(request)) {
+                Err(error) if error.is_too_much() => {
+                    self.transport.chunk().shrink();
+                    let Some(halves) = pieces::halves(held) else {
+                        let tables = tables.join(", ");
+                        return Err(error.about(&format!("gone rows of {tables} cannot be asked for")));
+                    };
+                    left.extend(halves);
+                    continue;
+                }
+                reply => reply?,
+            };
+            let Message::GoneReply(reply) = reply else {
+                return Err(Error::network(
+                    "the server answered a question for gone rows with another message",
+                ));
+            };
+            if reply.epoch == epoch && !reply.gone.is_empty() {
+                received.add(inbox::remove_gone(self.conn, &reply.gone)?);
+            }
         }
         Ok(())
     }
@@ -296,8 +359,10 @@ impl<'a> Session<'a> {
 
     fn push(&mut self, request: PushRequest) -> Result<PushReply> {
         let bytes = wire::encode(&Message::PushRequest(request))?;
-        match wire::decode(&self.transport.push(&bytes)?)? {
+        let answer = self.transport.push(&bytes, &Interrupt::of(self.conn))?;
+        match wire::decode(&answer)? {
             Message::PushReply(reply) => {
+                self.transport.chunk().worked();
                 self.server_time = reply.server_time;
                 Ok(reply)
             }
@@ -307,7 +372,9 @@ impl<'a> Session<'a> {
 
     fn pull(&mut self, request: Message) -> Result<Message> {
         let bytes = wire::encode(&request)?;
-        Ok(wire::decode(&self.transport.pull(&bytes)?)?)
+        let reply = wire::decode(&self.transport.pull(&bytes, &Interrupt::of(self.conn))?)?;
+        self.transport.chunk().worked();
+        Ok(reply)
     }
 
     fn tell(&self, phase: Phase, rows: u64) -> Result<()> {

@@ -66,6 +66,14 @@ pub fn split_options(url: &str) -> Result<(String, Verification)> {
 /// # Errors
 /// The file of authorities cannot be read.
 pub fn connector(verification: &Verification) -> Result<MakeRustlsConnect> {
+    Ok(MakeRustlsConnect::new(config(verification)?))
+}
+
+/// What a TLS client needs.
+///
+/// # Errors
+/// The file of authorities cannot be read.
+pub fn config(verification: &Verification) -> Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -81,16 +89,19 @@ pub fn connector(verification: &Verification) -> Result<MakeRustlsConnect> {
         }
         Verification::File(path) => builder.with_root_certificates(read_roots(path)?).with_no_client_auth(),
     };
-    Ok(MakeRustlsConnect::new(config))
+    Ok(config)
 }
 
 fn read_roots(path: &str) -> Result<RootCertStore> {
     let unreadable =
-        |reason: String| Error::network(format!("sslrootcert '{path}' cannot be read: {reason}"));
+        |reason: String| Error::state(format!("the file of authorities '{path}' cannot be read: {reason}"));
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(error.to_string()))? {
         let certificate = certificate.map_err(|error| unreadable(error.to_string()))?;
         roots.add(certificate).map_err(|error| unreadable(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(unreadable("it holds no certificate in PEM form".to_owned()));
     }
     Ok(roots)
 }

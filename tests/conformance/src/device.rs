@@ -42,9 +42,21 @@ impl Device {
     /// # Panics
     /// The call fails.
     pub fn connect(&self, url: &str) {
+        self.call("cloudsync_network_init", url);
+    }
+
+    /// Signs a user in.
+    ///
+    /// # Panics
+    /// The call fails.
+    pub fn set_token(&self, token: &str) {
+        self.call("cloudsync_network_set_token", token);
+    }
+
+    fn call(&self, function: &str, argument: &str) {
         self.conn
-            .query_row("SELECT cloudsync_network_init(?1)", [url], |row| row.get::<_, i64>(0))
-            .expect("cloudsync_network_init");
+            .query_row(&format!("SELECT {function}(?1)"), [argument], |row| row.get::<_, i64>(0))
+            .unwrap_or_else(|error| panic!("{function}: {error}"));
     }
 
     /// Syncs and returns the report.
@@ -53,6 +65,23 @@ impl Device {
     /// The sync fails.
     pub fn sync(&self) -> String {
         self.text("SELECT cloudsync_network_sync()")
+    }
+
+    /// Syncs; the error if it fails.
+    ///
+    /// # Errors
+    /// What the sync says.
+    pub fn try_sync(&self) -> Result<String, String> {
+        let report = self.conn.query_row("SELECT cloudsync_network_sync()", [], |row| row.get(0));
+        report.map_err(|error| error.to_string())
+    }
+
+    /// Syncs, which must fail, and returns the error.
+    ///
+    /// # Panics
+    /// The sync works.
+    pub fn sync_error(&self) -> String {
+        self.try_sync().expect_err("a sync that fails")
     }
 
     /// One text value.

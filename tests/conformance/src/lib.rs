@@ -2,9 +2,11 @@
 //!
 //! They need `CLOUDSYNC_SQLITE_EXTENSION` (the file of the SQLite extension) and `CLOUDSYNC_PG_URL` (a
 //! server with the extension's files installed, and a role that may create databases); `cargo xtask test`
-//! sets both.
+//! sets both. Tests over HTTP need `CLOUDSYNC_GATEWAY` as well, the gateway's program.
 
 pub mod device;
+pub mod faults;
+pub mod gateway;
 pub mod random;
 pub mod rls;
 pub mod server;

@@ -24,19 +24,45 @@ impl Server {
     /// # Panics
     /// The server cannot be reached, or the statements fail.
     pub fn create(ddl: &str, tables: &[&str]) -> Server {
+        let mut server = Server::empty();
+        server.run("CREATE EXTENSION cloudsync");
+        server.run(ddl);
+        for table in tables {
+            server.run(&format!("SELECT cloudsync_init('{table}')"));
+        }
+        server
+    }
+
+    /// A new database with the look of a Supabase project, and with cloudsync as its migration installs
+    /// it there: the extension in schema `extensions`, the two functions of the API in `public`.
+    ///
+    /// # Panics
+    /// As [`Server::create`].
+    pub fn create_project(ddl: &str, tables: &[&str]) -> Server {
+        let mut server = Server::empty();
+        server.run(include_str!("../../../supabase/fixture.sql"));
+        server.run(include_str!("../../../supabase/migrations/20261121000000_cloudsync_api.sql"));
+        server.run(ddl);
+        for table in tables {
+            server.run(&format!("SELECT extensions.cloudsync_init('{table}')"));
+        }
+        server
+    }
+
+    fn empty() -> Server {
         let base = required("CLOUDSYNC_PG_URL");
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("conformance_{}_{number}", std::process::id());
         administer(&base, &format!("CREATE DATABASE {name}"));
         let url = format!("{}/{name}", base.rsplit_once('/').expect("a URL with a database").0);
-        let mut client = Client::connect(&url, NoTls).expect("the new database");
-        client.batch_execute("CREATE EXTENSION cloudsync").expect("the extension");
-        client.batch_execute(ddl).expect("the server's tables");
-        let mut server = Server { client, url, name };
-        for table in tables {
-            server.run(&format!("SELECT cloudsync_init('{table}')"));
-        }
-        server
+        let client = Client::connect(&url, NoTls).expect("the new database");
+        Server { client, url, name }
+    }
+
+    /// The address of the same database for another role.
+    pub fn url_as(&self, role: &str) -> String {
+        let (_, host) = self.url.rsplit_once('@').unwrap_or(("", self.url.trim_start_matches("postgres://")));
+        format!("postgres://{role}@{host}")
     }
 
     /// Another connection to the same database.
