@@ -84,6 +84,11 @@ impl Error {
         }
     }
 
+    /// Whether the server refused versions as of a time that has not come yet.
+    pub fn is_clock_ahead(&self) -> bool {
+        matches!(self, Error::Server { sqlstate, .. } if sqlstate == "22008")
+    }
+
     /// Whether the same call may succeed later: the network, a lock, a deadlock, a timeout.
     pub fn is_transient(&self) -> bool {
         match self {

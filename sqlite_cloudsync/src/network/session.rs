@@ -18,6 +18,7 @@ use crate::network::progress::{self, Phase, Progress, ProgressCallback};
 use crate::network::state::{self, Pulled, Purpose, ServerState};
 use crate::network::transport::Transport;
 use crate::outbox::{self, Parcel, Pass};
+use crate::restamp::restamp;
 use crate::savepoint::in_savepoint;
 use crate::table::Table;
 use crate::{apply, system};
@@ -91,16 +92,24 @@ impl<'a> Session<'a> {
     /// # Errors
     /// As [`sync`].
     pub fn send(&mut self) -> Result<SendReport> {
-        let up_to = system::highest(self.conn)?.0;
+        let up_to = system::highest(self.conn)?;
         let mut report = SendReport::default();
         let mut rows = 0u64;
-        let postponed = self.send_pass(false, &mut report, &mut rows)?;
+        let postponed = match self.send_pass(false, &mut report, &mut rows) {
+            Err(error) if error.is_clock_ahead() => {
+                let now = self.ask_time()?;
+                restamp(self.conn, now)?;
+                self.send_pass(false, &mut report, &mut rows)?
+            }
+            done => done?,
+        };
         if postponed > 0 {
             self.send_pass(true, &mut report, &mut rows)?;
         }
+        let up_to = up_to.min(system::highest(self.conn)?);
         if report.unknown_tables.is_empty() && report.too_large.is_empty() {
             outbox::all_sent(self.conn)?;
-            state::set_server_version(self.conn, up_to as i64)?;
+            state::set_server_version(self.conn, i64::try_from(up_to.0).unwrap_or(i64::MAX))?;
         }
         Ok(report)
     }
@@ -162,6 +171,18 @@ impl<'a> Session<'a> {
         }
         self.transport.chunk().acquit();
         Ok(false)
+    }
+
+    /// The server's time, by a pull that asks for nothing.
+    fn ask_time(&mut self) -> Result<Millis> {
+        let state = ServerState::load(self.conn)?;
+        let (site, epoch, from) = (self.site, state.epoch, state.cursor);
+        let (tables, held) = (Vec::new(), Vec::new());
+        let request = PullRequest { site, epoch, tables, from, progress: None, held, max_bytes: 0 };
+        match self.pull(Message::PullRequest(request))? {
+            Message::PullReply(reply) => Ok(reply.server_time),
+            _ => Err(Error::network("the server answered a pull with another message")),
+        }
     }
 
     /// Receives everything new. A table that the device has not seen yet it gets whole first; one of which
