@@ -76,7 +76,9 @@ fn what_a_clock_that_runs_ahead_wrote_is_not_lost_and_does_not_win_for_ever() {
 fn once_the_server_has_told_the_time_a_clock_that_runs_ahead_is_set_right() {
     let mut world = World::new();
     world.device.sync();
-    world.device.run(&format!("UPDATE cloudsync_settings SET value = '{}' WHERE key = 'clock_offset'", -HOUR));
+    world
+        .device
+        .run(&format!("UPDATE cloudsync_settings SET value = '{}' WHERE key = 'clock_offset'", -HOUR));
     world.run_ahead(HOUR, "INSERT INTO note VALUES ('new', 'a', 'b')");
     let version = "SELECT (max(db_version) >> 16) / 1000 - unixepoch() < 60 FROM cloudsync_changes";
     assert_eq!(world.device.dump(version), ["1"]);

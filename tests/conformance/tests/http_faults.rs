@@ -46,7 +46,7 @@ fn nothing_is_lost_to_a_bad_network() {
     }
     let faults = story.proxy.faults();
     println!("seed {seed}: {faults} requests went wrong, {failed} syncs failed");
-    assert!(faults > 50, "the proxy did nothing");
+    assert!(faults > 50 && failed > 0, "the proxy did too little");
     story.proxy.heal();
     story.check();
 }
