@@ -16,7 +16,7 @@ const FAULTS: u64 = 25;
 /// How many requests of a hundred are the first of a blackout, in which so many more get no answer: too
 /// many for one sync.
 const BLACKOUTS: u64 = 1;
-const BLACKOUT: u64 = 6;
+const BLACKOUT: u64 = 8;
 
 /// How large a slice of a throttled answer is, and how long it takes.
 const SLICE: usize = 400;

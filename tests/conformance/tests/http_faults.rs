@@ -77,6 +77,10 @@ impl Story {
             let device = Device::create(directory.path(), &name, DEVICE_DDL, &["note", "diary"]);
             device.connect(&proxy.url);
             device.set_token(&token(user, 3600));
+            // Two of them ask for little at a time, so that everything comes in pieces.
+            if number % 2 == 1 {
+                device.run("SELECT cloudsync_set('network_chunk_bytes', 400)");
+            }
             device
         });
         Story {
