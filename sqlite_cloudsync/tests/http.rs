@@ -122,7 +122,7 @@ fn attempts_are_bounded() {
     let conn = device(&server, 1);
     let error = sync(&conn).unwrap_err();
     assert!(error.contains("127.0.0.1"), "{error}");
-    assert_eq!(server.seen().len(), 5);
+    assert_eq!(server.seen().len(), 6);
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn a_slow_answer_is_waited_for_while_bytes_come() {
 
 #[test]
 fn a_silent_server_is_given_up() {
-    let server = Server::start(std::iter::repeat_n(Act::Stall(Duration::from_secs(5)), 5));
+    let server = Server::start(std::iter::repeat_n(Act::Stall(Duration::from_secs(5)), 6));
     let conn = device(&server, 1);
     set(&conn, "network_silence_timeout_ms", 100);
     let error = sync(&conn).unwrap_err();

@@ -5,6 +5,7 @@ mod cleanup;
 mod demo;
 mod dist;
 mod foreground;
+mod gateway;
 mod generate;
 mod home;
 mod paths;
@@ -33,7 +34,11 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Show two SQLite devices and a PostgreSQL server agreeing on real data
-    Demo,
+    Demo {
+        /// Two users' three devices instead, over HTTP and under row-level security
+        #[arg(long)]
+        http: bool,
+    },
     /// Run the whole test suite, set-up included
     Test {
         /// Only the steps whose names contain one of these
@@ -63,7 +68,8 @@ enum Command {
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
     let outcome = cleanup::install().and_then(|()| match command {
-        Command::Demo => demo::run(),
+        Command::Demo { http: false } => demo::run(),
+        Command::Demo { http: true } => demo::http::run(),
         Command::Test { only } => test::run(&only),
         Command::Tidy => tidy::check(),
         Command::Dist => dist::run(),

@@ -2,19 +2,13 @@
 //! database with cloudsync's functions in the exposed schema.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use crate::cleanup::{self, Guard};
+use crate::gateway::{Gateway, SECRET, variable};
 use crate::server::{Options, Server};
 use crate::{paths, run, setup};
-
-/// The secret of the test's tokens.
-const SECRET: &str = "the secret of a test, thirty-two bytes at least";
 
 /// The scripts that make a database, in order.
 const SCRIPTS: &[&str] = &[
@@ -28,10 +22,10 @@ pub fn client() -> Result<()> {
     let modules = npm_install()?;
     let (_server, url) = database("supabase_js")?;
     run::visibly(run::command("cargo").args(["build", "--package", "cloudsync_gateway"]))?;
-    let (gateway, _guard) = start_gateway(&url)?;
+    let gateway = start_gateway(&url)?;
     let mut node = run::command("node");
     node.arg("--test").arg(modules.join("calls.test.js")).current_dir(&modules);
-    node.env("GATEWAY_URL", gateway).env("JWT_SECRET", SECRET);
+    node.env("GATEWAY_URL", &gateway.url).env("JWT_SECRET", SECRET);
     node.env("MESSAGES", paths::root().join("tests/golden/v1"));
     run::visibly(&mut node)
 }
@@ -83,38 +77,15 @@ fn npm_install() -> Result<PathBuf> {
     Ok(to)
 }
 
-/// Starts the gateway on a free port, which it names in its log.
-fn start_gateway(url: &Urls) -> Result<(String, Guard)> {
-    let mut command = run::command(paths::target().join("debug/cloudsync_gateway"));
-    let set = |name: &str| format!("CLOUDSYNC_GATEWAY_{name}");
-    command.env(set("LISTEN"), "127.0.0.1:0").env(set("JWT__SECRET"), SECRET);
-    command.env(set("DATABASES__MAIN__URL"), &url.as_authenticator);
-    command.env(set("DATABASES__MAIN__ANON_ROLE"), "anon");
-    command.env(set("DATABASES__MAIN__FUNCTIONS"), "cloudsync_push, cloudsync_pull, whoami, add");
-    command.env(set("DATABASES__MAIN__REQUIRE_API_KEY"), "true");
+/// Starts the gateway as a project's endpoint: it wants an API key, and lets others in too.
+fn start_gateway(url: &Urls) -> Result<Gateway> {
+    let program = paths::target().join("debug/cloudsync_gateway");
+    let mut command = Gateway::command(&program, &url.as_authenticator);
+    command.env(variable("DATABASES__MAIN__ANON_ROLE"), "anon");
+    command.env(variable("DATABASES__MAIN__FUNCTIONS"), "cloudsync_push, cloudsync_pull, whoami, add");
+    command.env(variable("DATABASES__MAIN__REQUIRE_API_KEY"), "true");
     let file = paths::target().join("supabase_js/gateway.toml");
     let keys = "[[api_keys]]\nkey = \"sb_publishable_of_the_test\"\nrole = \"anon\"\n";
     fs::write(&file, keys).with_context(|| format!("write {}", file.display()))?;
-    let mut child =
-        command.arg("--config").arg(file).stdout(Stdio::piped()).spawn().context("start the gateway")?;
-    let output = child.stdout.take().context("the gateway has no output")?;
-    let child = Arc::new(Mutex::new(child));
-    let guard = cleanup::on_exit(move || stop(&child));
-    let mut lines = BufReader::new(output).lines();
-    let address = lines.by_ref().map_while(Result::ok).find_map(|line| address(&line));
-    let Some(address) = address else { bail!("the gateway ended before it listened") };
-    // It blocks when nobody reads what it says.
-    std::thread::spawn(move || lines.for_each(drop));
-    Ok((format!("http://{address}"), guard))
-}
-
-fn address(line: &str) -> Option<String> {
-    let line: serde_json::Value = serde_json::from_str(line).ok()?;
-    line.get("address").and_then(|address| address.as_str()).map(str::to_owned)
-}
-
-fn stop(child: &Mutex<Child>) {
-    let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
-    child.kill().ok();
-    child.wait().ok();
+    Gateway::start(command.arg("--config").arg(file))
 }

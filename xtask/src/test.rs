@@ -148,10 +148,12 @@ fn conformance() -> Result<()> {
     if !extension.is_file() {
         bail!("{} is missing: did `dist` run?", extension.display());
     }
+    run::visibly(run::command("cargo").args(["build", "--release", "--package", "cloudsync_gateway"]))?;
     let server = test_server()?;
     let mut command = run::command("cargo");
     command.args(["test", "--package", "cloudsync_conformance"]);
     command.env("CLOUDSYNC_SQLITE_EXTENSION", extension);
+    command.env("CLOUDSYNC_GATEWAY", paths::target().join("release/cloudsync_gateway"));
     command.env("CLOUDSYNC_PG_URL", server.url()).env("CLOUDSYNC_PG_BIN", server.bin());
     run::visibly(&mut command)
 }

@@ -15,6 +15,13 @@ use cloudsync_shared::message::{
     Epoch, GoneReply, Message, Next, PullReply, PushReply, PushRequest, RowResult, Snapshot, View,
 };
 use cloudsync_shared::wire;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+/// What requests come over.
+pub trait Stream: Read + Write + Send + 'static {}
+impl<S: Read + Write + Send + 'static> Stream for S {}
 
 /// What it does with one request.
 #[derive(Clone)]
@@ -84,14 +91,36 @@ pub struct Server {
 
 impl Server {
     pub fn start(acts: impl IntoIterator<Item = Act>) -> Server {
+        Server::listen(acts, Some)
+    }
+
+    /// With the certificate of `tests/tls`, for `localhost`.
+    pub fn start_tls() -> Server {
+        let file = |name: &str| format!("{}/tests/tls/{name}", env!("CARGO_MANIFEST_DIR"));
+        let chain = CertificateDer::pem_file_iter(file("server.pem")).unwrap().map(Result::unwrap).collect();
+        let key = PrivateKeyDer::from_pem_file(file("server.key")).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = Arc::new(config.unwrap().with_no_client_auth().with_single_cert(chain, key).unwrap());
+        let mut server = Server::listen([], move |stream| {
+            Some(StreamOwned::new(ServerConnection::new(config.clone()).ok()?, stream))
+        });
+        server.url = server.url.replace("http://127.0.0.1", "https://localhost");
+        server
+    }
+
+    fn listen<S: Stream>(
+        acts: impl IntoIterator<Item = Act>,
+        wrap: impl Fn(TcpStream) -> Option<S> + Send + 'static,
+    ) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let script = Arc::new(Mutex::new(Script { acts: acts.into_iter().collect(), ..Script::default() }));
         let shared = script.clone();
         std::thread::spawn(move || {
             for (number, stream) in listener.incoming().enumerate() {
-                let script = shared.clone();
-                std::thread::spawn(move || connection(stream.unwrap(), number, &script));
+                let (script, stream) = (shared.clone(), wrap(stream.unwrap()).unwrap());
+                std::thread::spawn(move || connection(stream, number, &script));
             }
         });
         Server { url, script }
@@ -124,7 +153,7 @@ impl Server {
     }
 }
 
-fn connection(mut stream: TcpStream, number: usize, script: &Mutex<Script>) {
+fn connection(mut stream: impl Stream, number: usize, script: &Mutex<Script>) {
     while let Some(seen) = read_request(&mut stream, number) {
         let (act, answer) = {
             let mut script = script.lock().unwrap();
@@ -158,7 +187,7 @@ fn limits(script: &Script, seen: &Seen, act: Act) -> Act {
 }
 
 /// `false`: the connection is to be closed.
-fn perform(stream: &mut TcpStream, act: Act, answer: &[u8]) -> bool {
+fn perform(stream: &mut impl Stream, act: Act, answer: &[u8]) -> bool {
     let ok = |length: usize| {
         format!(
             "HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\ncontent-length: {length}\r\n\r\n"
@@ -198,7 +227,7 @@ fn perform(stream: &mut TcpStream, act: Act, answer: &[u8]) -> bool {
     }
 }
 
-fn read_request(stream: &mut TcpStream, connection: usize) -> Option<Seen> {
+fn read_request(stream: &mut impl Stream, connection: usize) -> Option<Seen> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 65536];
     let end = loop {

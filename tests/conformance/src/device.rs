@@ -67,12 +67,12 @@ impl Device {
         self.text("SELECT cloudsync_network_sync()")
     }
 
-    /// Syncs; the error if it fails.
+    /// Syncs, not twice if it fails; the error then.
     ///
     /// # Errors
     /// What the sync says.
     pub fn try_sync(&self) -> Result<String, String> {
-        let report = self.conn.query_row("SELECT cloudsync_network_sync()", [], |row| row.get(0));
+        let report = self.conn.query_row("SELECT cloudsync_network_sync(0, 0)", [], |row| row.get(0));
         report.map_err(|error| error.to_string())
     }
 

@@ -11,7 +11,12 @@ use std::time::Duration;
 use crate::random::Random;
 
 /// How many requests of a hundred go wrong.
-const FAULTS: u64 = 40;
+const FAULTS: u64 = 25;
+
+/// How many requests of a hundred are the first of a blackout, in which so many more get no answer: too
+/// many for one sync.
+const BLACKOUTS: u64 = 1;
+const BLACKOUT: u64 = 8;
 
 /// How large a slice of a throttled answer is, and how long it takes.
 const SLICE: usize = 400;
@@ -60,6 +65,7 @@ const KINDS: &[Fault] = &[
 struct State {
     random: Random,
     is_healthy: bool,
+    blackout: u64,
     /// Requests that went through, to be repeated at a bad moment.
     earlier: Vec<Vec<u8>>,
 }
@@ -81,7 +87,8 @@ impl FaultProxy {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
         let random = Random::new(seed);
-        let state = Arc::new(Mutex::new(State { random, is_healthy: false, earlier: Vec::new() }));
+        let state =
+            Arc::new(Mutex::new(State { random, is_healthy: false, blackout: 0, earlier: Vec::new() }));
         let faults = Arc::new(AtomicU64::new(0));
         let (shared, count, upstream) = (state.clone(), faults.clone(), upstream.to_owned());
         std::thread::spawn(move || {
@@ -122,6 +129,13 @@ fn choose(state: &Mutex<State>, request: &[u8]) -> (Option<Fault>, Option<Vec<u8
     let mut state = state.lock().expect("the proxy's state");
     if state.is_healthy {
         return (None, None);
+    }
+    if state.blackout == 0 && state.random.below(100) < BLACKOUTS {
+        state.blackout = BLACKOUT;
+    }
+    if state.blackout > 0 {
+        state.blackout -= 1;
+        return (Some(*state.random.pick(&[Fault::CutRequest, Fault::CutAnswer])), None);
     }
     let fault = (state.random.below(100) < FAULTS).then(|| *state.random.pick(KINDS));
     let count = state.earlier.len() as u64;

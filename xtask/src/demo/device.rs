@@ -16,6 +16,7 @@ pub struct Device {
     pub name: &'static str,
     shell: Sqlite,
     url: String,
+    token: Option<String>,
 }
 
 /// What one sync did.
@@ -30,7 +31,12 @@ impl Device {
     /// `file` need not exist.
     pub fn new(name: &'static str, file: &Path, url: &str) -> Device {
         let shell = Sqlite::with_extension(file, &paths::sqlite_extension()).checking_foreign_keys();
-        Device { name, shell, url: url.to_owned() }
+        Device { name, shell, url: url.to_owned(), token: None }
+    }
+
+    /// The device of a user who has signed in.
+    pub fn with_token(self, token: String) -> Device {
+        Device { token: Some(token), ..self }
     }
 
     /// Creates the tables and makes them synced.
@@ -46,9 +52,12 @@ impl Device {
     /// One call, as an application makes it.
     pub fn sync(&self) -> Result<Synced> {
         let started = Instant::now();
+        let token = self.token.as_ref();
+        let sign_in = token.map(|token| format!("SELECT cloudsync_network_set_token('{token}');\n"));
         let printed = self.run(&format!(
-            "SELECT cloudsync_network_init('{}');\nSELECT cloudsync_network_sync();\n",
-            self.url
+            "SELECT cloudsync_network_init('{}');\n{}SELECT cloudsync_network_sync();\n",
+            self.url,
+            sign_in.unwrap_or_default()
         ))?;
         let seconds = started.elapsed().as_secs_f64();
         let mut reports = printed.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());

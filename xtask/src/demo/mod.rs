@@ -5,6 +5,8 @@ mod csv;
 mod dataset;
 mod device;
 mod dump;
+pub mod http;
+mod lists;
 mod records;
 mod story;
 mod tables;

@@ -147,6 +147,7 @@ fn hint(code: &str, status: u16) -> Option<&'static str> {
             "the user's token is wrong or has expired: call cloudsync_network_set_token"
         }
         "PGRST302" => "the server wants a user's token: call cloudsync_network_set_token",
+        "CSG401" => "the server wants an API key: call cloudsync_network_set_apikey",
         "42501" if status == 401 => "no user is signed in: call cloudsync_network_set_token",
         "25006" => "the server is read-only: a replica, or in recovery",
         _ => return None,

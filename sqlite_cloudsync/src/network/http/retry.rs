@@ -8,9 +8,9 @@ use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
 /// How often a request is sent at most.
-pub const MAX_ATTEMPTS: u32 = 5;
+pub const MAX_ATTEMPTS: u32 = 6;
 /// The first pause lasts up to this, each further one up to twice the one before.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// No pause that we choose lasts longer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// No pause that the server asks for is waited out if it is longer: the application decides then.
@@ -38,7 +38,7 @@ pub fn by_code(code: &str) -> Remedy {
         "40001" | "40P01" | "55P03" | "57P01" | "57P02" | "57P03" => Remedy::Again,
         // PostgREST has no connection, or no free one.
         "PGRST000" | "PGRST001" | "PGRST002" | "PGRST003" => Remedy::Again,
-        "CSG429" | "CSG503" | "PT429" | "PT503" => Remedy::Again,
+        "CSG429" | "PT429" | "PT503" => Remedy::Again,
         // No, a bad, or an expired token.
         "PGRST301" | "PGRST302" | "PGRST303" => Remedy::Token,
         // Connection failures, and resources that are used up for now.
