@@ -81,6 +81,17 @@ fn one_connection_serves_many_requests() {
 }
 
 #[test]
+fn the_report_counts_the_writes_that_were_just_sent() {
+    let server = Server::start([]);
+    let conn = device(&server, 3);
+    for _ in 0..2 {
+        let send = &sync(&conn).unwrap()["send"];
+        assert_eq!(send["serverVersion"], send["localVersion"], "{send}");
+        conn.execute_batch("UPDATE t SET a = a || '!'").unwrap();
+    }
+}
+
+#[test]
 fn what_may_pass_is_tried_again() {
     let deadlock = refusal(500, r#"{"code":"40P01","message":"deadlock detected"}"#);
     let no_pool = refusal(504, r#"{"code":"PGRST003","message":"Timed out acquiring connection"}"#);

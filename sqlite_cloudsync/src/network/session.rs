@@ -21,7 +21,7 @@ use crate::outbox::{self, Parcel, Pass};
 use crate::restamp::restamp;
 use crate::savepoint::in_savepoint;
 use crate::table::Table;
-use crate::{apply, system};
+use crate::{apply, fold, system};
 
 /// What sending came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,6 +92,11 @@ impl<'a> Session<'a> {
     /// # Errors
     /// As [`sync`].
     pub fn send(&mut self) -> Result<SendReport> {
+        // Writes get their versions by folding: before that the highest is not yet that of the last write.
+        in_savepoint(self.conn, || {
+            system::lock(self.conn)?;
+            fold::fold(self.conn)
+        })?;
         let up_to = system::highest(self.conn)?;
         let mut report = SendReport::default();
         let mut rows = 0u64;
