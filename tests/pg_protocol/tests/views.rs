@@ -26,7 +26,7 @@ const SETUP: &str = "
     CREATE POLICY p ON hidden_in_function USING (team IN (SELECT my_teams()));
     CREATE POLICY p ON hidden_in_view USING (team IN (SELECT team FROM mine));
     CREATE POLICY p ON timed USING (until > now());
-    GRANT SELECT ON ALL TABLES IN SCHEMA public TO cloudsync_alice";
+    GRANT SELECT ON ALL TABLES IN SCHEMA public TO cloudsync_alice, cloudsync_bob";
 const TABLES: [&str; 5] = ["direct", "hidden_in_function", "hidden_in_view", "timed", "plain"];
 const CLAIMS: &str = r#"SET request.jwt.claims = '{"sub":"alice","exp":1}'"#;
 
@@ -39,8 +39,13 @@ struct Watch {
 
 impl Watch {
     fn new(name: &str) -> Watch {
+        Watch::of(name, "cloudsync_alice")
+    }
+
+    /// Memberships of roles belong to the whole server: the test that changes them has a role to itself.
+    fn of(name: &str, role: &str) -> Watch {
         let server = Server::new(name, SETUP);
-        let mut alice = server.client_as("cloudsync_alice");
+        let mut alice = server.client_as(role);
         alice.batch_execute(CLAIMS).unwrap();
         let mut admin = server.client();
         // What asks the time is compared when a clock strikes: not in the middle of a test.
@@ -164,7 +169,7 @@ fn a_rule_is_noticed_where_it_counts() {
 
 #[test]
 fn another_identity_is_noticed_and_a_renewed_token_is_not() {
-    let mut watch = Watch::new("views_identity");
+    let mut watch = Watch::of("views_identity", "cloudsync_bob");
     let claims = |claims: &str| format!("SET request.jwt.claims = '{claims}'");
     assert_eq!(watch.moved_by_alice(&claims(r#"{"exp":2,"iat":9,"sub":"alice"}"#)), NONE);
     assert_eq!(watch.moved_by_alice(&claims(r#"{"exp":2,"sub":"bob"}"#)), RESTRICTED);
@@ -176,7 +181,7 @@ fn another_identity_is_noticed_and_a_renewed_token_is_not() {
     assert_eq!(watch.moved_by_alice("SET app.tenant = 'y'"), RESTRICTED);
     let role = format!("cloudsync_views_{}", std::process::id());
     watch.admin.batch_execute(&format!("CREATE ROLE {role}")).unwrap();
-    assert_eq!(watch.moved_by(&format!("GRANT {role} TO cloudsync_alice")), RESTRICTED);
+    assert_eq!(watch.moved_by(&format!("GRANT {role} TO cloudsync_bob")), RESTRICTED);
     watch.admin.batch_execute(&format!("DROP ROLE {role}")).unwrap();
 }
 
