@@ -1,6 +1,7 @@
 //! A fresh database on a real PostgreSQL, with the extension created.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use postgres::types::Type;
 use postgres::{Client, NoTls, Row};
@@ -8,6 +9,7 @@ use postgres::{Client, NoTls, Row};
 use crate::required;
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
+static ROLES: Mutex<()> = Mutex::new(());
 
 /// A database of its own, dropped at the end.
 pub struct Server {
@@ -40,7 +42,11 @@ impl Server {
     /// As [`Server::create`].
     pub fn create_project(ddl: &str, tables: &[&str]) -> Server {
         let mut server = Server::empty();
-        server.run(include_str!("../../../supabase/fixture.sql"));
+        {
+            // Roles are the server's, and advisory locks are a database's: two cannot be made at once.
+            let _turn = ROLES.lock().unwrap_or_else(PoisonError::into_inner);
+            server.run(include_str!("../../../supabase/fixture.sql"));
+        }
         server.run(include_str!("../../../supabase/migrations/20261121000000_cloudsync_api.sql"));
         server.run(ddl);
         for table in tables {
