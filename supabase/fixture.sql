@@ -7,8 +7,9 @@
 
 DO $$
 BEGIN
-    -- Roles are the server's, and another database's run of this file may be making them right now.
-    PERFORM pg_advisory_xact_lock(7002391);
+    -- Roles are the server's, and another database's run of this file may be making them right now. An
+    -- advisory lock holds in one database only; one on the catalog of roles holds in all.
+    LOCK TABLE pg_catalog.pg_authid IN SHARE ROW EXCLUSIVE MODE;
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'anon') THEN
         CREATE ROLE anon NOLOGIN NOINHERIT;
     END IF;
