@@ -13,6 +13,7 @@ pub mod error;
 pub mod ffi;
 pub mod fold;
 mod functions;
+pub mod groups;
 pub mod inbox;
 pub mod init;
 pub mod network;
@@ -32,6 +33,7 @@ pub mod store;
 pub mod swap;
 pub mod system;
 pub mod table;
+pub mod transaction;
 pub mod trigger;
 pub mod value;
 
@@ -62,6 +64,7 @@ pub fn register_with_progress(
     functions::register_values(conn)?;
     functions::register_payloads(conn)?;
     changes::register(conn)?;
+    transaction::register(conn)?;
     network::register(conn, callback)?;
     Ok(())
 }

@@ -102,15 +102,17 @@ impl<'a> Session<'a> {
     }
 
     fn send_pass(&mut self, last: bool, report: &mut SendReport, rows: &mut u64) -> Result<usize> {
-        let mut pass = Pass::default();
+        let begin = || if last { Pass::last() } else { Pass::default() };
+        let mut pass = begin();
         let mut postponed = 0;
         while let Some(parcel) = outbox::take(self.conn, &mut pass, self.transport.chunk_bytes())? {
             let state = ServerState::load(self.conn)?;
-            let request =
-                PushRequest { site: self.site, epoch: state.epoch, changes: parcel.changes.clone() };
+            let (site, epoch) = (self.site, state.epoch);
+            let groups = parcel.groups.clone();
+            let request = PushRequest { site, epoch, changes: parcel.changes.clone(), groups };
             let reply = self.push(request)?;
             if self.enter_epoch(state, reply.epoch)? {
-                pass = Pass::default();
+                pass = begin();
                 continue;
             }
             *rows += parcel.changes.row_count() as u64;
