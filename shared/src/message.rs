@@ -26,6 +26,10 @@ pub struct PushRequest {
     pub epoch: Option<Epoch>,
     /// What it wrote.
     pub changes: ChangeBatch,
+    /// Which rows are to be taken or refused together: for each table of `changes`, in order, the number
+    /// of each row's group, 0 for a row without one and no number higher than there are rows. Empty if no
+    /// row has a group.
+    pub groups: Vec<Vec<u32>>,
 }
 
 /// What became of one pushed row.

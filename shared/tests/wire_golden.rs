@@ -94,6 +94,14 @@ fn ids(ids: &[u64]) -> roaring::RoaringTreemap {
     ids.iter().copied().collect()
 }
 
+/// Two groups that span tables, and rows without one.
+fn push_request_groups() -> PushRequest {
+    let mut pairs = kinds();
+    pairs.tables.insert(0, tasks());
+    let groups = vec![vec![2, 1, 1], vec![2, 0, 0, 0, 0, 0, 1], vec![2]];
+    PushRequest { site: ALICE, epoch: Some(EPOCH), changes: pairs, groups }
+}
+
 fn push_reply() -> PushReply {
     let refused = Refusal { sqlstate: "42501".into(), message: "not allowed by a policy".into() };
     PushReply {
@@ -130,8 +138,14 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("payload_kinds", Message::Payload(kinds())),
         (
             "push_request",
-            Message::PushRequest(PushRequest { site: ALICE, epoch: None, changes: ChangeBatch::default() }),
+            Message::PushRequest(PushRequest {
+                site: ALICE,
+                epoch: None,
+                changes: ChangeBatch::default(),
+                groups: Vec::new(),
+            }),
         ),
+        ("push_request_groups", Message::PushRequest(push_request_groups())),
         ("push_reply", Message::PushReply(push_reply())),
         ("pull_request", Message::PullRequest(pull_request())),
         (

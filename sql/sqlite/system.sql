@@ -24,3 +24,9 @@ CREATE TABLE IF NOT EXISTS main.cloudsync_table_settings(
   key TEXT NOT NULL COLLATE NOCASE, value, PRIMARY KEY(tbl_name, col_name, key)) WITHOUT ROWID;
 -- Holds a row only inside a transaction that applies remote changes: triggers note nothing then.
 CREATE TABLE IF NOT EXISTS main.cloudsync_guard(applying INTEGER PRIMARY KEY);
+-- Unsent rows of tables with the setting atomic, and the transactions that wrote them: rows that are
+-- linked by transactions are one group.
+CREATE TABLE IF NOT EXISTS main.cloudsync_groups(
+  table_id INTEGER NOT NULL, key BLOB NOT NULL, txn INTEGER NOT NULL,
+  PRIMARY KEY(table_id, key, txn)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS main.cloudsync_groups_txn ON cloudsync_groups(txn);

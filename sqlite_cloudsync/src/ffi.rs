@@ -7,13 +7,15 @@ use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
 
 use rusqlite::functions::Context;
+use rusqlite::types::ValueRef;
 use rusqlite::vtab::{
-    Context as Cell, Filters, IndexInfo, Module, VTab, VTabConfig, VTabConnection, VTabCursor, sqlite3_vtab,
-    sqlite3_vtab_cursor,
+    Context as Cell, CreateVTab, Filters, IndexInfo, Inserts, Module, TransactionVTab, UpdateVTab, Updates,
+    VTab, VTabConfig, VTabConnection, VTabCursor, VTabKind, sqlite3_vtab, sqlite3_vtab_cursor,
 };
 use rusqlite::{Connection, Result as SqlResult};
 
 use crate::error::Result;
+use crate::transaction::Current;
 
 /// Runs `work` on the connection that calls an SQL function.
 ///
@@ -146,5 +148,115 @@ unsafe impl<C: Content> VTabCursor for Cursor<'_, C> {
 
     fn rowid(&self) -> SqlResult<i64> {
         Ok(i64::try_from(self.at).unwrap_or(i64::MAX))
+    }
+}
+
+/// Registers the table that is told of transactions.
+///
+/// # Errors
+/// SQLite refuses the module.
+pub fn register_transactions(conn: &Connection, name: &CStr, current: Current) -> SqlResult<()> {
+    const MODULE: &Module<'static, Transactions> = &Module::update_module_with_tx();
+    conn.create_module(name, MODULE, Some(current))
+}
+
+/// A table that keeps nothing and knows the transaction that writes it.
+#[repr(C)]
+struct Transactions {
+    /// Base class. Must be first.
+    base: sqlite3_vtab,
+    current: Current,
+}
+
+// SAFETY: the first field is `sqlite3_vtab` and the layout is C's.
+unsafe impl VTab<'_> for Transactions {
+    type Aux = Current;
+    type Cursor = NoRows;
+
+    fn connect(
+        db: &mut VTabConnection,
+        current: Option<&Current>,
+        _: &[u8],
+        _: &[u8],
+        _: &[u8],
+        _: &[&[u8]],
+    ) -> SqlResult<(Cow<'static, CStr>, Transactions)> {
+        // Triggers write it, also where the schema is not trusted: it holds and does nothing.
+        db.config(VTabConfig::Innocuous)?;
+        let current = current.cloned().unwrap_or_default();
+        Ok((Cow::Borrowed(c"CREATE TABLE x(note)"), Transactions { base: sqlite3_vtab::default(), current }))
+    }
+
+    fn best_index(&self, _: &mut IndexInfo) -> SqlResult<bool> {
+        Ok(true)
+    }
+
+    fn open(&mut self) -> SqlResult<NoRows> {
+        Ok(NoRows { base: sqlite3_vtab_cursor::default() })
+    }
+}
+
+impl CreateVTab<'_> for Transactions {
+    const KIND: VTabKind = VTabKind::EponymousOnly;
+}
+
+impl UpdateVTab<'_> for Transactions {
+    fn delete(&mut self, _: ValueRef<'_>) -> SqlResult<()> {
+        Ok(())
+    }
+
+    fn insert(&mut self, _: &Inserts<'_>) -> SqlResult<i64> {
+        Ok(0)
+    }
+
+    fn update(&mut self, _: &Updates<'_>) -> SqlResult<()> {
+        Ok(())
+    }
+}
+
+impl TransactionVTab<'_> for Transactions {
+    fn begin(&mut self) -> SqlResult<()> {
+        self.current.begin();
+        Ok(())
+    }
+
+    fn commit(&mut self) -> SqlResult<()> {
+        self.current.end();
+        Ok(())
+    }
+
+    fn rollback(&mut self) -> SqlResult<()> {
+        self.current.end();
+        Ok(())
+    }
+}
+
+/// A walk through no rows.
+#[repr(C)]
+struct NoRows {
+    /// Base class. Must be first.
+    base: sqlite3_vtab_cursor,
+}
+
+// SAFETY: the first field is `sqlite3_vtab_cursor` and the layout is C's.
+unsafe impl VTabCursor for NoRows {
+    fn filter(&mut self, _: c_int, _: Option<&str>, _: &Filters<'_>) -> SqlResult<()> {
+        Ok(())
+    }
+
+    fn next(&mut self) -> SqlResult<()> {
+        Ok(())
+    }
+
+    fn eof(&self) -> bool {
+        true
+    }
+
+    fn column(&self, _: &mut Cell, _: c_int) -> SqlResult<()> {
+        Ok(())
+    }
+
+    fn rowid(&self) -> SqlResult<i64> {
+        Ok(0)
     }
 }

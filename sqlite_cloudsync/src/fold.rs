@@ -20,7 +20,7 @@ use crate::system::{self, SyncedTable};
 use crate::table::{MASK_BITS, Table, journal_table};
 use crate::trigger::{OP_DELETE, OP_HINT, OP_INSERT};
 use crate::value::Bound;
-use crate::{init, quote, sent};
+use crate::{groups, init, quote, sent};
 
 /// How many journal entries are folded at a time: enough to write clocks in runs of neighbouring
 /// keys, few enough that the pages of folded entries are reused for the clocks of the next ones.
@@ -116,13 +116,30 @@ struct Touched {
     clock: Option<RowClock<SiteOrdinal>>,
     unsent: Option<i64>,
     changed: bool,
+    /// The transactions that changed it, if the table is atomic.
+    transactions: Vec<i64>,
 }
 
-/// A batch: rows, and entries in the order written, each with the index of its row.
+impl Touched {
+    fn new(key: Key) -> Touched {
+        Touched { key, clock: None, unsent: None, changed: false, transactions: Vec::new() }
+    }
+}
+
+/// One journal entry of a batch.
+struct Entry {
+    /// The index of its row.
+    row: usize,
+    at: Millis,
+    noted: Noted,
+    transaction: Option<i64>,
+}
+
+/// A batch: rows, and entries in the order written.
 #[derive(Default)]
 struct Batch {
     rows: Vec<Touched>,
-    entries: Vec<(usize, Millis, Noted)>,
+    entries: Vec<Entry>,
     last: i64,
 }
 
@@ -161,8 +178,9 @@ impl TableFold<'_> {
         let known = self.journal_masks()?;
         let key_list: String = (0..keys).map(|at| format!(", k{at}")).collect();
         let masks: String = (1..=groups.min(known)).map(|group| format!(", m{group}")).collect();
+        let transaction = if self.table.synced.atomic { "txn" } else { "NULL" };
         let sql = format!(
-            "SELECT seq, op, at{key_list}{masks} FROM {} ORDER BY seq LIMIT {FOLD_BATCH}",
+            "SELECT seq, op, at{key_list}{masks}, {transaction} FROM {} ORDER BY seq LIMIT {FOLD_BATCH}",
             self.table.journal()
         );
         let mut statement = self.conn.prepare_cached(&sql)?;
@@ -178,18 +196,20 @@ impl TableFold<'_> {
                     continue;
                 }
             };
-            let Some(noted) = self.understand(row, 3 + keys, groups.min(known))? else { continue };
+            let masks = groups.min(known);
+            let Some(noted) = self.understand(row, 3 + keys, masks)? else { continue };
+            let transaction = row.get(3 + keys + usize::from(masks))?;
             let at = Millis(u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0).saturating_sub(ahead));
             let index = match known_keys.get(&key) {
                 Some(index) => *index,
                 None => {
                     let index = batch.rows.len();
                     known_keys.insert(key.clone(), index);
-                    batch.rows.push(Touched { key, clock: None, unsent: None, changed: false });
+                    batch.rows.push(Touched::new(key));
                     index
                 }
             };
-            batch.entries.push((index, at, noted));
+            batch.entries.push(Entry { row: index, at, noted, transaction });
         }
         Ok(batch)
     }
@@ -258,8 +278,8 @@ impl TableFold<'_> {
         if bulk {
             sent::expect_bulk(self.conn, self.table.synced.id)?;
         }
-        for (index, at, noted) in &batch.entries {
-            let Some(row) = batch.rows.get_mut(*index) else { continue };
+        for Entry { row, at, noted, transaction } in &batch.entries {
+            let Some(row) = batch.rows.get_mut(*row) else { continue };
             let write = match noted {
                 Noted::Write(write) => write,
                 Noted::Hint if self.row_exists(&mut exists, &row.key)? => continue,
@@ -279,6 +299,7 @@ impl TableFold<'_> {
             row.unsent = Some(row.unsent.map_or(unsent, |before| before.min(unsent)));
             row.clock = Some(after);
             row.changed = true;
+            row.transactions.extend(transaction);
         }
         Ok(())
     }
@@ -298,6 +319,9 @@ impl TableFold<'_> {
         for row in order.iter().filter_map(|index| batch.rows.get(*index)).filter(|row| row.changed) {
             if let Some(clock) = &row.clock {
                 statement.execute(params![row.key.0, clock.to_bytes(), row.unsent])?;
+            }
+            for transaction in &row.transactions {
+                groups::join(self.conn, self.table, &row.key, *transaction)?;
             }
         }
         Ok(())

@@ -5,13 +5,13 @@ use cloudsync_shared::value::{Value, parse_canonical_uuid, uuid_text};
 use cloudsync_shared::varint::Reader;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
-use rusqlite::{Connection, Result as SqlResult, params};
+use rusqlite::{Connection, Result as SqlResult};
 
 use crate::error::{Error, Result};
 use crate::ffi::with_connection;
 use crate::table::Table;
 use crate::value;
-use crate::{fold, init, payload, system};
+use crate::{fold, groups, init, payload, system};
 
 /// Pure functions: the same answer for the same arguments, harmless anywhere.
 const PURE: FunctionFlags = FunctionFlags::SQLITE_UTF8
@@ -102,17 +102,10 @@ fn set_table_setting(context: &Context<'_>, column: String, first: usize) -> Sql
         if column != "*" && !known {
             return Err(Error::state(format!("table {table} has no column {column} beside its key")));
         }
-        let sql = match value {
-            SqlValue::Null => {
-                "DELETE FROM main.cloudsync_table_settings
-                 WHERE tbl_name = ?1 AND col_name = ?2 AND key = ?3 AND ?4 IS NULL"
-            }
-            _ => {
-                "INSERT INTO main.cloudsync_table_settings(tbl_name, col_name, key, value) VALUES(?1, ?2, ?3, ?4)
-                 ON CONFLICT(tbl_name, col_name, key) DO UPDATE SET value = excluded.value"
-            }
-        };
-        conn.execute(sql, params![found.synced.name, column, key, value])?;
+        match column == "*" && key.eq_ignore_ascii_case(groups::SETTING) {
+            true => groups::set_atomic(conn, &found.synced.name, &value)?,
+            false => system::set_table_setting(conn, &found.synced.name, &column, &key, &value)?,
+        }
         Ok(SqlValue::Null)
     })
 }

@@ -11,6 +11,7 @@ use rusqlite::{Connection, params, params_from_iter};
 use crate::apply;
 use crate::error::Result;
 use crate::fold;
+use crate::groups;
 use crate::parked;
 use crate::sent::UNSENT_BULK;
 use crate::store::{Origin, SqliteStore};
@@ -199,6 +200,6 @@ pub fn forget_row(conn: &Connection, table: &Table, key: &Key) -> Result<()> {
     fold::while_applying(conn, || {
         conn.prepare_cached(&delete)?.execute(params_from_iter(values.iter().map(Bound)))?;
         conn.prepare_cached(&format!("DELETE FROM {} WHERE key = ?1", table.clocks()))?.execute([&key.0])?;
-        Ok(())
+        groups::leave(conn, table, key)
     })
 }

@@ -3,13 +3,14 @@
 use cloudsync_shared::id::{ColumnId, SiteId};
 use cloudsync_shared::key::MAX_KEY_COLUMNS;
 use cloudsync_shared::schema::Algorithm;
+use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::catalog::{self, TableInfo};
 use crate::error::{Error, Result};
 use crate::savepoint::in_savepoint;
 use crate::table::{Table, clock_table, journal_table};
-use crate::{apply, fold, parked, quote, system, trigger};
+use crate::{apply, fold, groups, parked, quote, system, trigger};
 
 /// Flag of `cloudsync_init`: accept a key of one INTEGER PRIMARY KEY column.
 pub const ALLOW_INTEGER_KEY: i64 = 1;
@@ -207,6 +208,10 @@ fn cleanup_one(conn: &Connection, name: &str) -> Result<()> {
         quote::main(&clock_table(name))
     ))?;
     conn.execute("DELETE FROM main.cloudsync_table_settings WHERE tbl_name = ?1", [name])?;
+    conn.execute(
+        "DELETE FROM main.cloudsync_groups WHERE table_id IN (SELECT id FROM main.cloudsync_tables WHERE name = ?1)",
+        [name],
+    )?;
     parked::forget(conn, name, None)?;
     conn.execute(
         "DELETE FROM main.cloudsync_columns WHERE table_id IN (SELECT id FROM main.cloudsync_tables WHERE name = ?1)",
@@ -238,6 +243,9 @@ pub fn logout(conn: &Connection) -> Result<()> {
         }
         for synced in &tables {
             init_one(conn, &synced.name, synced.algorithm, ALLOW_INTEGER_KEY | ALLOW_NOT_NULL)?;
+            if synced.atomic {
+                groups::set_atomic(conn, &synced.name, &SqlValue::Integer(1))?;
+            }
         }
         system::remember_schema(conn)
     })
@@ -320,6 +328,7 @@ pub fn refresh(conn: &Connection) -> Result<()> {
     for table in Table::all(conn)? {
         check_key_width(conn, &table)?;
         add_masks(conn, &table)?;
+        groups::prepare(conn, &table)?;
         trigger::rebuild(conn, &table)?;
     }
     system::remember_schema(conn)

@@ -13,6 +13,7 @@ pub mod error;
 pub mod ffi;
 pub mod fold;
 mod functions;
+pub mod groups;
 pub mod inbox;
 pub mod init;
 pub mod network;
@@ -33,6 +34,7 @@ pub mod store;
 pub mod swap;
 pub mod system;
 pub mod table;
+pub mod transaction;
 pub mod trigger;
 pub mod value;
 
@@ -60,6 +62,7 @@ pub fn register_with(conn: &Connection, callbacks: network::Callbacks) -> rusqli
     functions::register_values(conn)?;
     functions::register_payloads(conn)?;
     changes::register(conn)?;
+    transaction::register(conn)?;
     network::register(conn, callbacks)?;
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! Local writes on their way to the server: what is unsent, and what became of it.
 //!
 //! A row is unsent from the version in its `unsent` column on. It is taken in the order of that
-//! version, inserts and updates first with parents before children, then deletes with children
-//! before parents. Nothing is locked between taking and acknowledging: a row that was written again
+//! version, inserts and updates first with parents before children, then the groups of rows that must
+//! stay together, then deletes with children before parents. Nothing is locked between taking and acknowledging: a row that was written again
 //! in the meantime stays unsent.
+
+mod grouped;
 
 use cloudsync_shared::capture::base_clock;
 use cloudsync_shared::change::{ChangeBatch, RowChange, TableChanges};
@@ -15,6 +17,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::apply;
 use crate::error::{Error, Result};
 use crate::fold;
+use crate::groups;
 use crate::inbox;
 use crate::rejections::{self, Rejection};
 use crate::renewed::Renewed;
@@ -27,12 +30,17 @@ use crate::table::Table;
 
 /// The most rows in one request, whatever their size.
 const MAX_ROWS: usize = 20_000;
+/// The same in the last pass over refused rows. A server can tell the groups of a small request apart
+/// however they depend on one another; of a large one it may have to refuse all.
+const MAX_LAST_ROWS: usize = 1_000;
 
 /// Which writes are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Rows that are alive, parents first.
     Written,
+    /// Rows that stand or fall together, group by group (see `grouped`).
+    Grouped,
     /// Rows that are deleted, children first.
     Deleted,
 }
@@ -58,22 +66,32 @@ pub struct Pass {
     walk: Walk,
     /// The last row looked at in this walk: its `unsent`, and its key.
     after: Option<(i64, Vec<u8>)>,
+    /// The groups looked at.
+    groups: groups::Walk,
+    /// The most rows in one request.
+    max_rows: usize,
     done: bool,
 }
 
 impl Default for Pass {
     fn default() -> Pass {
-        Pass::of(Phase::Written)
+        Pass::of(Phase::Written, MAX_ROWS)
     }
 }
 
 impl Pass {
-    fn of(phase: Phase) -> Pass {
-        Pass { phase, table: 0, walk: Walk::Indexed, after: None, done: false }
+    /// A pass whose refusals are final.
+    pub fn last() -> Pass {
+        Pass::of(Phase::Written, MAX_LAST_ROWS)
+    }
+
+    fn of(phase: Phase, max_rows: usize) -> Pass {
+        let groups = groups::Walk::default();
+        Pass { phase, table: 0, walk: Walk::Indexed, after: None, groups, max_rows, done: false }
     }
 
     fn next_table(&mut self) {
-        *self = Pass { table: self.table + 1, ..Pass::of(self.phase) };
+        *self = Pass { table: self.table + 1, ..Pass::of(self.phase, self.max_rows) };
     }
 
     fn next_walk(&mut self) {
@@ -81,7 +99,7 @@ impl Pass {
         match (self.walk, self.phase) {
             (Walk::Indexed, _) => self.walk = Walk::Bulk,
             (Walk::Bulk, Phase::Written) => self.walk = Walk::Base,
-            (Walk::Bulk, Phase::Deleted) | (Walk::Base, _) => self.next_table(),
+            (Walk::Bulk, _) | (Walk::Base, _) => self.next_table(),
         }
     }
 }
@@ -97,10 +115,27 @@ struct Receipt {
 pub struct Parcel {
     /// What to send.
     pub changes: ChangeBatch,
+    /// Which of the rows stand or fall together, as a push request tells it.
+    pub groups: Vec<Vec<u32>>,
     /// About how many bytes that is, before compression.
     pub bytes: usize,
     /// For each table of `changes`, its name and one receipt a row.
     receipts: Vec<(Table, Vec<Receipt>)>,
+}
+
+impl Parcel {
+    /// Tells of the tables that stand behind the groups that their rows have none.
+    fn pad_groups(&mut self) {
+        if !self.groups.is_empty() {
+            let rest = self.changes.tables.iter().skip(self.groups.len());
+            self.groups.extend(rest.map(|table| vec![0; table.rows.len()]).collect::<Vec<_>>());
+        }
+    }
+
+    /// The group of a row, 0 if it has none.
+    fn group(&self, table: usize, row: usize) -> u32 {
+        self.groups.get(table).and_then(|groups| groups.get(row)).copied().unwrap_or_default()
+    }
 }
 
 /// Takes the next unsent rows, about `max_bytes` of values; `None` when the pass has seen them all.
@@ -121,22 +156,27 @@ pub fn take(conn: &Connection, pass: &mut Pass, max_bytes: usize) -> Result<Opti
 fn fill(conn: &Connection, pass: &mut Pass, max_bytes: usize) -> Result<Option<Parcel>> {
     let mut tables = Table::all(conn)?;
     tables.retain(|table| table.synced.enabled);
-    let mut parcel = Parcel { changes: ChangeBatch::default(), bytes: 0, receipts: Vec::new() };
-    let mut room = Room { bytes: max_bytes, rows: MAX_ROWS, taken: 0 };
+    let mut parcel =
+        Parcel { changes: ChangeBatch::default(), groups: Vec::new(), bytes: 0, receipts: Vec::new() };
+    let mut room = Room { bytes: max_bytes, rows: pass.max_rows, taken: 0 };
     while !pass.done && !room.is_full() {
         let at = match pass.phase {
             Phase::Written => Some(pass.table),
+            Phase::Grouped => match grouped::take(conn, &tables, &mut pass.groups, &mut room, &mut parcel)? {
+                true => None,
+                false => break,
+            },
             Phase::Deleted => tables.len().checked_sub(pass.table + 1),
         };
-        match at.and_then(|at| tables.get(at)) {
-            Some(table) => take_table(conn, table, pass, &mut room, &mut parcel)?,
-            None if pass.phase == Phase::Written => {
-                *pass = Pass::of(Phase::Deleted);
-            }
-            None => pass.done = true,
+        match (at.and_then(|at| tables.get(at)), pass.phase) {
+            (Some(table), _) => take_table(conn, table, pass, &mut room, &mut parcel)?,
+            (None, Phase::Written) => *pass = Pass::of(Phase::Grouped, pass.max_rows),
+            (None, Phase::Grouped) => *pass = Pass::of(Phase::Deleted, pass.max_rows),
+            (None, Phase::Deleted) => pass.done = true,
         }
     }
     parcel.bytes = room.taken;
+    parcel.pad_groups();
     Ok((parcel.changes.row_count() > 0).then_some(parcel))
 }
 
@@ -154,12 +194,17 @@ impl Room {
     }
 
     fn fill(&mut self, change: &RowChange) {
-        let values: usize = change.cells.iter().map(|cell| 8 + value_bytes(&cell.value)).sum();
-        let bytes = values + change.key.0.len() + 16;
+        let bytes = change_bytes(change);
         self.taken += bytes;
         self.bytes = self.bytes.saturating_sub(bytes);
-        self.rows -= 1;
+        self.rows = self.rows.saturating_sub(1);
     }
+}
+
+/// About how many bytes a row takes on the wire.
+fn change_bytes(change: &RowChange) -> usize {
+    let values: usize = change.cells.iter().map(|cell| 8 + value_bytes(&cell.value)).sum();
+    values + change.key.0.len() + 16
 }
 
 fn take_table(
@@ -206,7 +251,17 @@ fn take_unsent(
         _ if !table.synced.bulk_unsent => return Ok(true),
         _ => format!("unsent = {UNSENT_BULK} AND key > ?2 AND ?1 <= ?1 ORDER BY key"),
     };
-    let sql = format!("SELECT key, clock, row_id, unsent FROM {} WHERE {condition}", table.clocks());
+    let ungrouped = match groups::any(conn, table)? {
+        true => format!(
+            "NOT EXISTS (SELECT 1 FROM main.cloudsync_groups AS g WHERE g.table_id = {} AND g.key = c.key) AND",
+            table.synced.id
+        ),
+        false => String::new(),
+    };
+    let sql = format!(
+        "SELECT key, clock, row_id, unsent FROM {} AS c WHERE {ungrouped} {condition}",
+        table.clocks()
+    );
     let mut query = conn.prepare_cached(&sql)?;
     let (unsent, key) = pass.after.clone().unwrap_or((0, Vec::new()));
     let mut reader = RowReader::new(conn, table)?;
@@ -298,6 +353,7 @@ fn settle(
     }
     let mut refused = Vec::new();
     let renewed = Renewed::of(&reply.restored);
+    let held = grouped::held_back(conn, parcel, &reply.results)?;
     for (at, ((table, receipts), results)) in parcel.receipts.iter().zip(&reply.results).enumerate() {
         if results.len() != receipts.len() {
             return Err(Error::network("the server's answer does not fit the request"));
@@ -320,6 +376,7 @@ fn settle(
                         summary.unknown_tables.push(table.schema.name.clone());
                     }
                 }
+                RowResult::Refused(_) if held.contains(&parcel.group(at, row)) => (),
                 RowResult::Refused(_) if !last_pass => summary.postponed += 1,
                 RowResult::Refused(refusal) => refused.push((at, row, table, receipt, refusal)),
             }
@@ -359,6 +416,9 @@ fn mark_sent(conn: &Connection, table: &Table, receipt: &Receipt, id: Option<Row
             ))?
             .execute(params![receipt.key.0, base_clock().to_bytes(), id])?,
     };
+    if table.synced.atomic && unchanged_since(conn, table, receipt)? {
+        groups::leave(conn, table, &receipt.key)?;
+    }
     Ok(())
 }
 

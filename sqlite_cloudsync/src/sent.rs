@@ -12,6 +12,7 @@ use cloudsync_shared::key::Key;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::Result;
+use crate::groups;
 use crate::quote;
 use crate::system;
 use crate::table::{Table, clock_table};
@@ -63,7 +64,7 @@ pub fn acknowledge(
     let sql = format!("UPDATE {clocks} SET unsent = ?2, row_id = coalesce(?3, row_id) WHERE key = ?1");
     let row_id = row_id.and_then(|id| i64::try_from(id.0).ok());
     conn.prepare_cached(&sql)?.execute(params![key.0, left, row_id])?;
-    Ok(())
+    if left.is_none() { groups::leave(conn, table, key) } else { Ok(()) }
 }
 
 /// Marks a table: rows of a bulk write are unsent.

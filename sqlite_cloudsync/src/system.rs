@@ -13,13 +13,14 @@ use crate::{parked, rejections};
 const SYSTEM_TABLES: &str = include_str!("../../sql/sqlite/system.sql");
 
 /// The tables of [`SYSTEM_TABLES`], for their removal.
-const SYSTEM_TABLE_NAMES: [&str; 8] = [
+const SYSTEM_TABLE_NAMES: [&str; 9] = [
     "cloudsync_settings",
     "cloudsync_site_id",
     "cloudsync_tables",
     "cloudsync_columns",
     "cloudsync_table_settings",
     "cloudsync_guard",
+    "cloudsync_groups",
     "cloudsync_rejections",
     "cloudsync_parked",
 ];
@@ -48,6 +49,8 @@ pub struct SyncedTable {
     pub base: bool,
     /// Whether rows of a bulk write are unsent, which no index lists (see `sent`).
     pub bulk_unsent: bool,
+    /// Whether the writes of a transaction are to stand or fall together (see `groups`).
+    pub atomic: bool,
 }
 
 /// Whether the system tables exist.
@@ -267,7 +270,10 @@ pub fn tables(conn: &Connection) -> Result<Vec<SyncedTable>> {
     if !exists(conn)? {
         return Ok(Vec::new());
     }
-    let sql = "SELECT id, name, algorithm, enabled, base, bulk_unsent FROM main.cloudsync_tables ORDER BY id";
+    let sql = "SELECT id, name, algorithm, enabled, base, bulk_unsent, EXISTS(
+                 SELECT 1 FROM main.cloudsync_table_settings
+                 WHERE tbl_name = name AND col_name = '*' AND key = 'atomic' AND value IN (1, '1'))
+               FROM main.cloudsync_tables ORDER BY id";
     let mut statement = conn.prepare_cached(sql)?;
     let rows = statement.query_map([], synced_table)?;
     let mut tables = Vec::new();
@@ -287,6 +293,7 @@ fn synced_table(row: &Row<'_>) -> rusqlite::Result<(SyncedTable, String)> {
         enabled: row.get(3)?,
         base: row.get(4)?,
         bulk_unsent: row.get(5)?,
+        atomic: row.get(6)?,
     };
     Ok((table, row.get(2)?))
 }
@@ -305,6 +312,31 @@ pub fn table(conn: &Connection, name: &str) -> Result<Option<SyncedTable>> {
 /// The table is not synced.
 pub fn require_table(conn: &Connection, name: &str) -> Result<SyncedTable> {
     table(conn, name)?.ok_or_else(|| Error::not_synced(name))
+}
+
+/// Writes a setting of a table, or of one of its columns (`*`: of the table); NULL removes it.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn set_table_setting(
+    conn: &Connection,
+    table: &str,
+    column: &str,
+    key: &str,
+    value: &SqlValue,
+) -> Result<()> {
+    let sql = match value {
+        SqlValue::Null => {
+            "DELETE FROM main.cloudsync_table_settings
+             WHERE tbl_name = ?1 AND col_name = ?2 AND key = ?3 AND ?4 IS NULL"
+        }
+        _ => {
+            "INSERT INTO main.cloudsync_table_settings(tbl_name, col_name, key, value) VALUES(?1, ?2, ?3, ?4)
+             ON CONFLICT(tbl_name, col_name, key) DO UPDATE SET value = excluded.value"
+        }
+    };
+    conn.execute(sql, params![table, column, key, value])?;
+    Ok(())
 }
 
 /// Lets the next sync download a table as a whole.

@@ -1,5 +1,6 @@
 //! The triggers that note local writes in a table's journal: SQL alone, so that a connection
-//! without the extension can write too.
+//! without the extension can write too. Only those of tables with the setting `atomic` need it, for they
+//! note the transaction besides.
 //!
 //! None of the statements can meet a conflict, so an `OR …` clause of the user's statement, which
 //! overrides the one of a trigger's, has nothing to act on.
@@ -11,6 +12,7 @@ use crate::catalog::{Affinity, ColumnInfo, UniqueIndex};
 use crate::error::Result;
 use crate::quote;
 use crate::table::{MASK_BITS, Table, journal_table};
+use crate::transaction;
 
 /// Journal: the row was inserted, or replaced as a whole.
 pub const OP_INSERT: i64 = 0;
@@ -131,7 +133,19 @@ fn after(table: &Table, event: &str, condition: &str, body: &[String]) -> Trigge
 fn journal_insert(table: &Table, masks: &str, source: &str) -> String {
     let journal = quote::ident(&journal_table(&table.synced.name));
     let keys: Vec<String> = (0..table.info.key.len()).map(|at| format!("k{at}")).collect();
-    format!("INSERT INTO {journal}(op, at, {}{masks}) {source};", keys.join(", "))
+    let keys = keys.join(", ");
+    match table.synced.atomic {
+        false => format!("INSERT INTO {journal}(op, at, {keys}{masks}) {source};"),
+        true => format!("{}INSERT INTO {journal}(txn, op, at, {keys}{masks}) {source};", transaction::ENTER),
+    }
+}
+
+/// The operation with what stands before it in [`journal_insert`]'s columns.
+fn operation(table: &Table, op: &str) -> String {
+    match table.synced.atomic {
+        false => op.to_owned(),
+        true => format!("{}, {op}", transaction::NUMBER),
+    }
 }
 
 fn key_list(table: &Table, row: &str) -> String {
@@ -148,6 +162,7 @@ fn same_key(table: &Table, left: &str, right: &str) -> String {
 }
 
 fn note(table: &Table, op: i64, row: &str) -> String {
+    let op = operation(table, &op.to_string());
     journal_insert(table, "", &format!("VALUES({op}, {NOW}, {})", key_list(table, row)))
 }
 
@@ -169,7 +184,8 @@ fn note_update(table: &Table) -> String {
         sums.split_first().map_or(("0", [].as_slice()), |(first, rest)| (first.as_str(), rest));
     let names: String = (1..groups).map(|group| format!(", m{group}")).collect();
     let values: String = rest.iter().map(|sum| format!(", {sum}")).collect();
-    let source = format!("VALUES({OP_UPDATE} + 4*({first}), {NOW}, {}{values})", key_list(table, "NEW"));
+    let op = operation(table, &format!("{OP_UPDATE} + 4*({first})"));
+    let source = format!("VALUES({op}, {NOW}, {}{values})", key_list(table, "NEW"));
     journal_insert(table, &names, &source)
 }
 
@@ -206,10 +222,11 @@ fn eviction_hints(table: &Table, number: usize, index: &UniqueIndex) -> Vec<Trig
     let body = |other: &str| {
         let table_name = quote::ident(&table.info.name);
         let keys = key_list(table, "o");
+        let op = operation(table, &OP_HINT.to_string());
         journal_insert(
             table,
             "",
-            &format!("SELECT {OP_HINT}, {NOW}, {keys} FROM {table_name} AS o WHERE {equal} AND {other}"),
+            &format!("SELECT {op}, {NOW}, {keys} FROM {table_name} AS o WHERE {equal} AND {other}"),
         )
     };
     // A key that SQLite has still to number reads -1 here.
@@ -293,6 +310,7 @@ mod tests {
                 enabled,
                 base: false,
                 bulk_unsent: false,
+                atomic: false,
             },
             info: TableInfo {
                 name: "t".to_owned(),
@@ -344,5 +362,21 @@ mod tests {
             ]
         );
         assert!(triggers(&table(false)).is_empty(), "a disabled table has none");
+    }
+
+    #[test]
+    fn triggers_of_an_atomic_table_note_the_transaction() {
+        let mut table = table(true);
+        table.synced.atomic = true;
+        let insert = triggers(&table).remove(0).sql.replace(NOW, "now");
+        let body = insert.split_once("BEGIN ").map(|(_, body)| body);
+        assert_eq!(
+            body,
+            Some(
+                "INSERT INTO cloudsync_transaction VALUES(NULL);\
+                 INSERT INTO \"t_cloudsync_journal\"(txn, op, at, k0) \
+                 VALUES(cloudsync_transaction(), 0, now, NEW.\"i\"\"d\"); END"
+            )
+        );
     }
 }

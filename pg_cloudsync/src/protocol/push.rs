@@ -11,6 +11,7 @@ use cloudsync_shared::message::{PushReply, PushRequest, RowResult};
 use cloudsync_shared::port::RowOutcome;
 use cloudsync_shared::value::Value;
 
+use super::groups::{self, Groups};
 use super::known::{read_known, refuse_keys};
 use super::refuse::{is_about_the_whole, may_heal, no_right};
 use super::rows::{ClockRow, visible_changes, visible_values};
@@ -33,7 +34,7 @@ const MAX_PUSHED_ROWS: usize = 1 << 17;
 #[derive(Default)]
 pub(super) struct Outcomes {
     /// Of each, by table name and key.
-    rows: HashMap<String, HashMap<Key, RowOutcome>>,
+    pub(super) rows: HashMap<String, HashMap<Key, RowOutcome>>,
     /// Those that have another causal length here than the device has given them.
     renewed: HashSet<(String, Key)>,
 }
@@ -57,9 +58,10 @@ pub(super) fn push(mut request: PushRequest) -> Result<PushReply, PgError> {
     let pusher = sites.ordinal(request.site)?;
     let asked: Vec<(String, Vec<Key>)> = request.changes.tables.iter().map(keys_of).collect();
     let writable: Vec<Table> = tables.iter().filter(|table| table.has_any_right()).cloned().collect();
+    let groups = Groups::of(&request)?;
     let (alive, dead) = by_life(request.changes, &writable);
     let passes = Passes { tables: &writable, present, pusher, alive, dead };
-    let mut outcomes = passes.run(sites)?;
+    let mut outcomes = groups::run(passes, &groups, sites)?;
     take_out_of_sight(&writable, &mut outcomes)?;
     let results = results(&asked, &tables, &outcomes);
     let restored = restored(&asked, &tables, &results, &outcomes.renewed)?;

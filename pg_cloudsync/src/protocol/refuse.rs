@@ -28,6 +28,14 @@ pub(super) fn no_right(relation: &str) -> Refusal {
     Refusal { sqlstate: "42501".into(), message: format!("permission denied for table {relation}") }
 }
 
+/// A row that nothing speaks against, of a group that another row was refused of.
+pub(super) fn fell_with_others() -> Refusal {
+    Refusal {
+        sqlstate: "40000".into(),
+        message: "another row that was written in the same transaction was refused".into(),
+    }
+}
+
 /// A causal length that no honest device comes to.
 pub(super) fn too_long(relation: &str) -> Refusal {
     Refusal {

@@ -9,7 +9,7 @@ use crate::message::{
 };
 use crate::varint::{self, Reader};
 use crate::wire::limits::{MAX_MILLIS, MAX_SNAPSHOT_BYTES, MAX_TABLES};
-use crate::wire::{batch, ids, results, stream};
+use crate::wire::{batch, groups, ids, results, stream};
 
 const PAYLOAD: u8 = 1;
 const PUSH_REQUEST: u8 = 2;
@@ -40,6 +40,7 @@ pub fn put(out: &mut Vec<u8>, message: &Message) -> Result<u8> {
         Message::PushRequest(request) => {
             put_sender(out, request.site, request.epoch);
             batch::put(out, &request.changes)?;
+            groups::put(out, &request.changes, &request.groups)?;
             PUSH_REQUEST
         }
         Message::PushReply(reply) => {
@@ -81,7 +82,9 @@ pub fn read(kind: u8, input: &mut Reader<'_>) -> Result<Message> {
         PAYLOAD => Message::Payload(batch::read(input)?),
         PUSH_REQUEST => {
             let (site, epoch) = read_sender(input)?;
-            Message::PushRequest(PushRequest { site, epoch, changes: batch::read(input)? })
+            let changes = batch::read(input)?;
+            let groups = groups::read(input, &changes)?;
+            Message::PushRequest(PushRequest { site, epoch, changes, groups })
         }
         PUSH_REPLY => {
             let (epoch, server_time) = read_server(input)?;

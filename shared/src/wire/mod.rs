@@ -9,6 +9,7 @@ mod allowance;
 mod batch;
 mod column;
 mod fixed;
+mod groups;
 mod header;
 mod ids;
 mod integers;

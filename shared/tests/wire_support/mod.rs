@@ -41,8 +41,22 @@ pub fn batch() -> impl Strategy<Value = ChangeBatch> {
 }
 
 fn push_request() -> impl Strategy<Value = Message> {
-    (site(), proptest::option::of(epoch()), batch())
-        .prop_map(|(site, epoch, changes)| Message::PushRequest(PushRequest { site, epoch, changes }))
+    (site(), proptest::option::of(epoch()), batch(), vec(any::<u32>(), 0..8)).prop_map(
+        |(site, epoch, changes, numbers)| {
+            let groups = groups(&changes, &numbers);
+            Message::PushRequest(PushRequest { site, epoch, changes, groups })
+        },
+    )
+}
+
+/// Groups by these numbers in turn; none if there are no numbers.
+fn groups(changes: &ChangeBatch, numbers: &[u32]) -> Vec<Vec<u32>> {
+    let highest = changes.row_count() as u32;
+    let mut numbers = numbers.iter().cycle().map(|number| number % (highest + 1));
+    let of_table = |table: &TableChanges| numbers.by_ref().take(table.rows.len()).collect();
+    let groups: Vec<Vec<u32>> = changes.tables.iter().map(of_table).collect();
+    let fit = groups.iter().zip(&changes.tables).all(|(numbers, table)| numbers.len() == table.rows.len());
+    if fit && groups.iter().flatten().any(|number| *number != 0) { groups } else { Vec::new() }
 }
 
 fn push_reply() -> impl Strategy<Value = Message> {

@@ -120,7 +120,8 @@ impl<'a> Session<'a> {
     }
 
     fn send_pass(&mut self, last: bool, report: &mut SendReport, rows: &mut u64) -> Result<usize> {
-        let mut pass = Pass::default();
+        let begin = || if last { Pass::last() } else { Pass::default() };
+        let mut pass = begin();
         let mut postponed = 0;
         loop {
             let before = pass.clone();
@@ -128,8 +129,9 @@ impl<'a> Session<'a> {
                 return Ok(postponed);
             };
             let state = ServerState::load(self.conn)?;
-            let request =
-                PushRequest { site: self.site, epoch: state.epoch, changes: parcel.changes.clone() };
+            let (site, epoch) = (self.site, state.epoch);
+            let groups = parcel.groups.clone();
+            let request = PushRequest { site, epoch, changes: parcel.changes.clone(), groups };
             let reply = match self.push(request) {
                 Ok(reply) => reply,
                 Err(error) if error.is_too_much() => {
@@ -141,7 +143,7 @@ impl<'a> Session<'a> {
                 Err(error) => return Err(error),
             };
             if self.enter_epoch(state, reply.epoch)? {
-                pass = Pass::default();
+                pass = begin();
                 continue;
             }
             *rows += parcel.changes.row_count() as u64;

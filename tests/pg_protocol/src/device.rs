@@ -102,7 +102,22 @@ impl Device {
         client: &mut Client,
         batch: ChangeBatch,
     ) -> Result<PushReply, postgres::Error> {
-        let request = PushRequest { site: self.site, epoch: self.epoch, changes: batch };
+        let request = PushRequest { site: self.site, epoch: self.epoch, changes: batch, groups: Vec::new() };
+        self.push_request(client, request)
+    }
+
+    /// Pushes.
+    ///
+    /// # Errors
+    /// As [`Device::push`].
+    ///
+    /// # Panics
+    /// The answer is not a push reply.
+    pub fn push_request(
+        &self,
+        client: &mut Client,
+        request: PushRequest,
+    ) -> Result<PushReply, postgres::Error> {
         match call(client, "cloudsync_push", &Message::PushRequest(request))? {
             Message::PushReply(reply) => Ok(reply),
             other => panic!("not a push reply: {other:?}"),

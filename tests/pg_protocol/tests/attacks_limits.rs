@@ -80,12 +80,12 @@ fn counts_that_the_message_cannot_hold_are_refused() {
         let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
         let rows = (0..rows).map(|at| device.insert(&[Value::Integer(at as i64)], &[])).collect();
         let changes = ChangeBatch { tables: vec![changes("items", &columns, rows)] };
-        Message::PushRequest(PushRequest { site: device.site, epoch: None, changes })
+        Message::PushRequest(PushRequest { site: device.site, epoch: None, changes, groups: Vec::new() })
     };
     let body = wire::encode(&empty(0, 1)).unwrap()[wire::HEADER_BYTES..].to_vec();
-    assert_eq!(body.last(), Some(&0), "the number of rows comes last");
+    assert_eq!(body.last_chunk(), Some(&[0, 0]), "the number of rows comes last, but for the groups");
     for count in [1u64 << 20, (1 << 20) + 1, 1 << 32, u64::MAX] {
-        let mut hostile = body[..body.len() - 1].to_vec();
+        let mut hostile = body[..body.len() - 2].to_vec();
         cloudsync_shared::varint::put_u64(&mut hostile, count);
         hostile.extend([0; 64]);
         let code = raw::push(&mut client, &seal(PUSH_REQUEST, 0, hostile.len(), &hostile));
@@ -107,7 +107,12 @@ fn ten_thousand_tables_are_too_many_and_thousands_are_answered() {
             .collect(),
     };
     let (fits, too_many) = (many(4000), many(10_000));
-    let message = Message::PushRequest(PushRequest { site: device.site, epoch: None, changes: too_many });
+    let message = Message::PushRequest(PushRequest {
+        site: device.site,
+        epoch: None,
+        changes: too_many,
+        groups: Vec::new(),
+    });
     assert!(wire::encode(&message).is_err());
     let mut hostile = vec![7u8; 16];
     hostile.extend([0, 0]);
@@ -139,7 +144,12 @@ fn four_million_cells_are_the_most() {
     let nulls = vec![Value::Null; 65];
     let rows: Vec<_> = (0..1 << 16).map(|at| device.insert(&[text(&at.to_string())], &nulls)).collect();
     let batch = ChangeBatch { tables: vec![changes("items", &columns, rows)] };
-    let message = Message::PushRequest(PushRequest { site: device.site, epoch: None, changes: batch });
+    let message = Message::PushRequest(PushRequest {
+        site: device.site,
+        epoch: None,
+        changes: batch,
+        groups: Vec::new(),
+    });
     assert!(wire::encode(&message).is_err(), "2^16 rows of 65 cells cannot be written");
     // Two messages' bodies in one: each fits, both together do not.
     let half = |columns: &[&str], table: &str| {
@@ -147,21 +157,22 @@ fn four_million_cells_are_the_most() {
         let nulls = vec![Value::Null; columns.len()];
         let rows = (0..1 << 16).map(|at| device.insert(&[text(&at.to_string())], &nulls)).collect();
         let changes = ChangeBatch { tables: vec![changes(table, columns, rows)] };
-        let message = Message::PushRequest(PushRequest { site: device.site, epoch: None, changes });
+        let message =
+            Message::PushRequest(PushRequest { site: device.site, epoch: None, changes, groups: Vec::new() });
         let bytes = wire::encode(&message).unwrap();
         let body = if bytes[6] & 1 == 1 {
             zstd::bulk::decompress(&bytes[wire::HEADER_BYTES..], 64 << 20).unwrap()
         } else {
             bytes[wire::HEADER_BYTES..].to_vec()
         };
-        // The sender, one site, and the number of tables, which is one.
+        // The sender, one site, and the number of tables, which is one; at the end, that no row has a group.
         let at = (17..body.len()).find(|at| body[*at..].starts_with(table.as_bytes())).unwrap() - 2;
         assert_eq!(body[at], 1);
         (body[..at].to_vec(), body[at + 1..].to_vec())
     };
     let (start, first) = half(&columns[..33], "items");
     let (_, second) = half(&columns[..33], "other");
-    let body = [&start[..], &[2], &first, &second].concat();
+    let body = [&start[..], &[2], &first[..first.len() - 1], &second].concat();
     assert_eq!(raw::push(&mut client, &seal(PUSH_REQUEST, 0, body.len(), &body)), "54000");
 }
 
@@ -245,5 +256,75 @@ fn an_error_carries_its_code_and_its_sentence_alone() {
         let error = error.as_db_error().unwrap();
         assert_eq!((error.where_(), error.table()), (None, None), "{error:?}");
         assert!(!format!("{error:?}").contains("backtrace"), "{error:?}");
+    }
+}
+
+/// Each group builds on the one before, and the first falls: they fall one after the other, but what may be
+/// repeated for them is bounded.
+#[test]
+fn groups_that_fall_in_turn_do_not_keep_the_server_busy() {
+    let server = Server::new(
+        "groups",
+        "CREATE TABLE items (id text PRIMARY KEY, parent text REFERENCES items, v int CHECK (v > 0));
+         CREATE INDEX ON items (parent);
+         SELECT cloudsync_init('items')",
+    );
+    let mut client = server.client();
+    let mut device = Device::new(1);
+    // Each group has a row that stands alone, and one that refers to that of the group before.
+    let mut push = |groups: u32, alone: u32| {
+        let (mut rows, mut numbers) = (Vec::new(), Vec::new());
+        for group in 0..groups {
+            let parent = if group == 0 { Value::Null } else { text(&format!("{groups}/{}", group - 1)) };
+            let v = Value::Integer(i64::from(group > 0));
+            rows.push(
+                device.insert(&[text(&format!("{groups}/{group}"))], &[Value::Null, Value::Integer(1)]),
+            );
+            rows.push(device.insert(&[text(&format!("{groups}/child of {group}"))], &[parent, v]));
+            numbers.extend([group + 1, group + 1]);
+        }
+        for at in 0..alone {
+            rows.push(
+                device.insert(&[text(&format!("{groups} alone {at}"))], &[Value::Null, Value::Integer(1)]),
+            );
+            numbers.push(0);
+        }
+        let changes = ChangeBatch { tables: vec![changes("items", &["parent", "v"], rows)] };
+        let request = PushRequest { site: device.site, epoch: None, changes, groups: vec![numbers] };
+        let reply = device.push_request(&mut client, request).unwrap();
+        let refused = reply.results[0].iter().filter(|result| matches!(result, RowResult::Refused(_)));
+        let stored: i64 = client.query_one("SELECT count(*) FROM items", &[]).unwrap().get(0);
+        client.batch_execute("DELETE FROM items").unwrap();
+        (refused.count() as u32, stored as u32)
+    };
+    assert_eq!(push(30, 10), (60, 10), "one after the other");
+    assert_eq!(push(5_000, 20_000), (10_000, 20_000), "not one after the other for ever");
+}
+
+/// A hundred thousand rows, in groups of which half must fall: twice the work, not a thousand times.
+#[test]
+fn alternating_refusals_in_one_large_push_are_told_apart() {
+    let server = Server::new(
+        "alternating",
+        "CREATE TABLE items (id text PRIMARY KEY, v int CHECK (v > 0)); SELECT cloudsync_init('items')",
+    );
+    let mut client = server.client();
+    let mut device = Device::new(1);
+    let (mut rows, mut numbers) = (Vec::new(), Vec::new());
+    for at in 0..100_000u32 {
+        let group = at / 100;
+        let falls = group % 2 == 0 && at % 100 == 7;
+        rows.push(device.insert(&[text(&at.to_string())], &[Value::Integer(i64::from(!falls))]));
+        numbers.push(group + 1);
+    }
+    let one: Vec<u32> = vec![1; numbers.len()];
+    let changes = ChangeBatch { tables: vec![changes("items", &["v"], rows)] };
+    for (numbers, stored) in [(one, 0), (numbers, 50_000)] {
+        let request =
+            PushRequest { site: device.site, epoch: None, changes: changes.clone(), groups: vec![numbers] };
+        let reply = device.push_request(&mut client, request).unwrap();
+        let taken = reply.results[0].iter().filter(|result| matches!(result, RowResult::Accepted(_))).count();
+        let count: i64 = client.query_one("SELECT count(*) FROM items", &[]).unwrap().get(0);
+        assert_eq!((taken as i64, count), (stored, stored));
     }
 }
