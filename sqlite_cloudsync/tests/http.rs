@@ -192,6 +192,30 @@ fn a_row_that_is_too_large_holds_up_no_other() {
     assert_eq!(server.rows(), 101);
 }
 
+/// The rows of a transaction that stay together cannot be sent in smaller pieces.
+#[test]
+fn a_transaction_that_is_too_large_holds_up_no_other() {
+    let server = Server::start([]);
+    server.limit_bodies(20_000);
+    let conn = device(&server, 100);
+    sync(&conn).unwrap();
+    conn.execute_batch(
+        "SELECT cloudsync_set_table('t', 'atomic', '1');
+         WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 50)
+             INSERT INTO t SELECT 'large' || n, hex(randomblob(1000)) FROM n;
+         INSERT INTO t VALUES ('small', 'y')",
+    )
+    .unwrap();
+    let report = sync(&conn).unwrap();
+    let failure = report["send"]["lastFailure"].as_str().unwrap();
+    assert!(failure.contains("a transaction on table t is too large"), "{failure}");
+    assert_eq!(server.rows(), 101);
+    assert_eq!(rows(&conn, "SELECT count(*) FROM t"), ["151"]);
+    server.limit_bodies(1 << 20);
+    assert_eq!(sync(&conn).unwrap()["send"]["status"], "synced");
+    assert_eq!(server.rows(), 151);
+}
+
 #[test]
 fn a_row_of_before_the_sync_that_is_too_large_is_not_forgotten() {
     let server = Server::start([]);

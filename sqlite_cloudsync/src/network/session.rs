@@ -159,8 +159,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// A request was too much. `true`: it is to be made anew, of fewer rows. `false`: it was one row,
-    /// which stays unsent and is reported, as it must not hold up the others.
+    /// A request was too much. `true`: it is to be made anew, of fewer rows. `false`: it was one row, or the
+    /// rows of one transaction, which stay unsent and are reported, as they must not hold up the others.
     fn send_less(&mut self, parcel: &Parcel, error: Error, report: &mut SendReport) -> Result<bool> {
         let rows = parcel.changes.row_count();
         if rows > 1 && self.transport.chunk().shrink() {
@@ -168,11 +168,13 @@ impl<'a> Session<'a> {
         }
         let tables: Vec<&str> = parcel.changes.tables.iter().map(|table| table.table.as_str()).collect();
         let tables = tables.join(", ");
-        if rows > 1 || !error.is_too_large() {
+        // What no smaller request can hold: a row, or the rows of a transaction that stay together.
+        let what = if rows > 1 { "a transaction on" } else { "a row of" };
+        if (rows > 1 && parcel.groups.is_empty()) || !error.is_too_large() {
             return Err(error.about(&format!("{rows} row(s) of table {tables} cannot be sent")));
         }
         let sentence =
-            format!("a row of table {tables} is too large to be sent, about {} bytes: {error}", parcel.bytes);
+            format!("{what} table {tables} is too large to be sent, about {} bytes: {error}", parcel.bytes);
         if !report.too_large.contains(&sentence) {
             report.too_large.push(sentence);
         }
