@@ -6,6 +6,8 @@
 use crate::clock::{RowClock, Stamp};
 use crate::hlc::{Millis, Version};
 use crate::id::{CausalLength, ColumnId, SiteOrdinal};
+use crate::schema::Algorithm;
+use crate::vector::Vector;
 
 /// One noted local write of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +28,7 @@ pub enum LocalWrite {
 ///
 /// A row without a clock is taken to have stood there before it was synced.
 pub fn touch(
+    algorithm: Algorithm,
     clock: Option<&RowClock<SiteOrdinal>>,
     write: &LocalWrite,
     now: Millis,
@@ -33,22 +36,20 @@ pub fn touch(
 ) -> RowClock<SiteOrdinal> {
     let seen = clock.map_or(highest, |clock| clock.highest().max(highest));
     let stamp = Stamp { version: Version::tick(now, seen), site: SiteOrdinal::SELF };
-    match write {
-        LocalWrite::Insert => inserted(clock, stamp, &[]),
-        LocalWrite::InsertLate(late) => inserted(clock, stamp, late),
-        LocalWrite::Delete => {
-            let length = clock.map_or(CausalLength::FIRST, |clock| clock.length);
-            match clock {
-                // Deleted already: nothing happened.
-                Some(clock) if !length.is_alive() => clock.clone(),
-                _ => RowClock::new(length.deleted(), stamp),
-            }
-        }
+    let past = clock.map(|clock| clock.past.clone()).unwrap_or_default();
+    let mut after = match write {
+        LocalWrite::Insert => inserted(clock, stamp, &[]).with_past(past),
+        LocalWrite::InsertLate(late) => inserted(clock, stamp, late).with_past(past),
+        LocalWrite::Delete => match clock {
+            // Deleted already: nothing happened.
+            Some(clock) if !clock.length.is_alive() => clock.clone(),
+            _ => deleted(algorithm, clock.unwrap_or(&base_clock()), stamp),
+        },
         LocalWrite::Update(columns) => {
             let mut after = match clock {
                 Some(clock) if clock.length.is_alive() => clock.clone(),
                 // A row that is written is alive: its insert went unnoticed.
-                Some(clock) => RowClock::new(clock.length.inserted(), stamp),
+                Some(clock) => RowClock::new(clock.length.inserted(), stamp).with_past(past),
                 None => base_clock(),
             };
             for column in columns {
@@ -56,7 +57,14 @@ pub fn touch(
             }
             after
         }
+    };
+    if algorithm == Algorithm::Aws && after.length.is_alive() {
+        // Lives are not counted there: the row has writes that no delete has seen, or it has none.
+        after.length = CausalLength::FIRST;
+        let before = clock.map(RowClock::writes).unwrap_or_default();
+        after.remember_writes(&before.join(&after.writes()));
     }
+    after
 }
 
 fn inserted(
@@ -72,6 +80,30 @@ fn inserted(
     after
 }
 
+fn deleted(
+    algorithm: Algorithm,
+    clock: &RowClock<SiteOrdinal>,
+    stamp: Stamp<SiteOrdinal>,
+) -> RowClock<SiteOrdinal> {
+    let length = clock.length.deleted();
+    match algorithm {
+        Algorithm::Cls | Algorithm::Gos => RowClock::new(length, stamp),
+        Algorithm::Dws => {
+            let mut past = clock.past.clone();
+            past.seen.add(stamp);
+            RowClock::new(length, stamp).with_past(past)
+        }
+        Algorithm::Aws => {
+            let mut after = clock.clone();
+            after.length = length;
+            after.past.seen = after.past.seen.join(&clock.writes());
+            after.past.seen.add(stamp);
+            after.remember_writes(&Vector::default());
+            after
+        }
+    }
+}
+
 /// The clock of a row that stood in its table before the table was synced.
 pub fn base_clock() -> RowClock<SiteOrdinal> {
     RowClock::new(CausalLength::FIRST, Stamp { version: Version::BASE, site: SiteOrdinal::SELF })
@@ -85,20 +117,21 @@ mod tests {
 
     #[test]
     fn a_row_lives_dies_and_lives_again() {
-        let born = touch(None, &LocalWrite::Insert, NOW, Version::NEVER);
+        let born = touch(Algorithm::Cls, None, &LocalWrite::Insert, NOW, Version::NEVER);
         assert_eq!(born.length, CausalLength(1));
-        let dead = touch(Some(&born), &LocalWrite::Delete, NOW, Version::NEVER);
+        let dead = touch(Algorithm::Cls, Some(&born), &LocalWrite::Delete, NOW, Version::NEVER);
         assert_eq!(dead.length, CausalLength(2));
         assert!(dead.life > born.life, "the same millisecond still moves the version");
-        let again = touch(Some(&dead), &LocalWrite::Insert, Millis(0), Version::NEVER);
+        let again = touch(Algorithm::Cls, Some(&dead), &LocalWrite::Insert, Millis(0), Version::NEVER);
         assert_eq!(again.length, CausalLength(3));
         assert!(again.life > dead.life, "a clock set back does not undo a re-insert");
     }
 
     #[test]
     fn an_update_touches_its_columns_only() {
-        let born = touch(None, &LocalWrite::Insert, NOW, Version::NEVER);
-        let after = touch(Some(&born), &LocalWrite::Update(vec![ColumnId(2)]), NOW, Version::NEVER);
+        let born = touch(Algorithm::Cls, None, &LocalWrite::Insert, NOW, Version::NEVER);
+        let after =
+            touch(Algorithm::Cls, Some(&born), &LocalWrite::Update(vec![ColumnId(2)]), NOW, Version::NEVER);
         assert_eq!(after.cell(ColumnId(1)), born.life);
         assert!(after.cell(ColumnId(2)) > born.life);
         assert_eq!(after.length, born.length);
@@ -106,9 +139,10 @@ mod tests {
 
     #[test]
     fn a_replace_of_a_living_row_renews_every_cell() {
-        let born = touch(None, &LocalWrite::Insert, NOW, Version::NEVER);
-        let updated = touch(Some(&born), &LocalWrite::Update(vec![ColumnId(2)]), NOW, Version::NEVER);
-        let replaced = touch(Some(&updated), &LocalWrite::Insert, NOW, Version::NEVER);
+        let born = touch(Algorithm::Cls, None, &LocalWrite::Insert, NOW, Version::NEVER);
+        let updated =
+            touch(Algorithm::Cls, Some(&born), &LocalWrite::Update(vec![ColumnId(2)]), NOW, Version::NEVER);
+        let replaced = touch(Algorithm::Cls, Some(&updated), &LocalWrite::Insert, NOW, Version::NEVER);
         assert_eq!(replaced.length, CausalLength(1));
         assert!(replaced.own_cells().is_empty());
         assert!(replaced.life.version > updated.highest());
@@ -117,6 +151,6 @@ mod tests {
     #[test]
     fn the_highest_version_seen_is_exceeded() {
         let ahead = Version::from_millis(Millis(9_000));
-        assert!(touch(None, &LocalWrite::Insert, NOW, ahead).life.version > ahead);
+        assert!(touch(Algorithm::Cls, None, &LocalWrite::Insert, NOW, ahead).life.version > ahead);
     }
 }

@@ -1,45 +1,134 @@
 //! Changes cell by cell, as `cloudsync_changes` shows them, and back.
 //!
-//! A row of changes is one line for its life, if it is told, and one for each cell.
+//! A row of changes is one line for its life, if it is told, one for each cell, and one for what is behind
+//! the row, where there is something.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::change::{CellChange, ChangeBatch, RowChange, TableChanges};
 use crate::clock::Stamp;
+use crate::error::{Error, Result};
+use crate::hlc::Version;
 use crate::id::{CausalLength, SiteId};
 use crate::key::Key;
 use crate::merge::join_changes;
 use crate::value::Value;
+use crate::varint::{self, Reader};
+use crate::vector::{Past, Vector};
 
 /// `col_name` of the line that tells that a row lives, with the version of its insert.
 pub const COLUMN_ALIVE: &str = "__[NEW]__";
 /// `col_name` of the line that tells that a row was deleted.
 pub const COLUMN_DEAD: &str = "__[RIP]__";
 
+/// `col_name` of the line that tells what is [behind](crate::clock::RowClock::past) a row. Its value is a
+/// BLOB: [`Past::seen`] and [`Past::writes`], each as the number of its sites, and of each site its 16 bytes
+/// and the version; numbers are varints.
+pub const COLUMN_PAST: &str = "__[SEEN]__";
+
 /// The `col_name` of the line of a row's life.
 pub fn life_name(length: CausalLength) -> &'static str {
     if length.is_alive() { COLUMN_ALIVE } else { COLUMN_DEAD }
 }
 
-/// Where a line of a row stands.
+/// What a line tells of its row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Its life.
+    Life,
+    /// The cell of this index in [`RowChange::cells`].
+    Cell(usize),
+    /// What is behind it.
+    Past,
+}
+
+/// A line of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// The index in [`RowChange::cells`]; `None` for the row's life.
-    pub cell: Option<usize>,
-    /// When the life began or the cell was written, and by whom.
+    /// What it tells.
+    pub part: Part,
+    /// When the life began or the cell was written, and by whom. What is behind a row goes with the latest of
+    /// what else is told of it.
     pub stamp: Stamp<SiteId>,
     /// Orders the lines of one version: 0 for the life, else the column's place counted from 1.
     pub seq: i64,
 }
 
+impl Line {
+    /// The line's `col_name`; `columns` are those that the row's cells refer to.
+    pub fn column<'a>(&self, row: &RowChange, columns: &'a [String]) -> &'a str {
+        match self.part {
+            Part::Life => life_name(row.length),
+            Part::Past => COLUMN_PAST,
+            Part::Cell(at) => {
+                let name = row.cells.get(at).and_then(|cell| columns.get(cell.column));
+                name.map_or("", String::as_str)
+            }
+        }
+    }
+
+    /// The line's `col_value`; `None` for a life.
+    pub fn value<'a>(&self, row: &'a RowChange) -> Option<Cow<'a, Value>> {
+        match self.part {
+            Part::Life => None,
+            Part::Past => Some(Cow::Owned(Value::Blob(past_bytes(&row.past)))),
+            Part::Cell(at) => row.cells.get(at).map(|cell| Cow::Borrowed(&cell.value)),
+        }
+    }
+}
+
 /// The lines of a row whose stamps are wanted.
 pub fn lines(row: &RowChange, wanted: impl Fn(Stamp<SiteId>) -> bool) -> impl Iterator<Item = Line> {
-    let life = Line { cell: None, stamp: row.life, seq: 0 };
     let cells = row.cells.iter().enumerate().map(|(at, cell)| {
         let seq = i64::try_from(cell.column).map_or(i64::MAX, |column| column.saturating_add(1));
-        Line { cell: Some(at), stamp: cell.stamp, seq }
+        Line { part: Part::Cell(at), stamp: cell.stamp, seq }
     });
-    [life].into_iter().chain(cells).filter(move |line| wanted(line.stamp))
+    let mut all = vec![Line { part: Part::Life, stamp: row.life, seq: 0 }];
+    all.extend(cells);
+    let told = all.iter().map(|line| line.stamp).chain(row.past.stamps());
+    let latest = told.filter(|stamp| wanted(*stamp)).max();
+    all.retain(|line| wanted(line.stamp));
+    let past = latest.filter(|_| !row.past.is_empty());
+    all.extend(past.map(|stamp| Line { part: Part::Past, stamp, seq: 0 }));
+    all.into_iter()
+}
+
+fn past_bytes(past: &Past<SiteId>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for vector in [&past.seen, &past.writes] {
+        varint::put_u64(&mut bytes, vector.stamps().len() as u64);
+        for stamp in vector.stamps() {
+            bytes.extend_from_slice(&stamp.site.0);
+            varint::put_u64(&mut bytes, stamp.version.0);
+        }
+    }
+    bytes
+}
+
+fn read_past(value: &Value) -> Result<Past<SiteId>> {
+    let Value::Blob(bytes) = value else {
+        return Err(Error::invalid_input(format!("col_value of a line {COLUMN_PAST} is not a BLOB")));
+    };
+    let mut input = Reader::new(bytes);
+    let past = Past { seen: read_vector(&mut input)?, writes: read_vector(&mut input)? };
+    match input.is_empty() {
+        true => Ok(past),
+        false => Err(Error::malformed(input.offset(), "a line tells more than what is behind a row")),
+    }
+}
+
+fn read_vector(input: &mut Reader<'_>) -> Result<Vector<SiteId>> {
+    let mut vector = Vector::default();
+    for _ in 0..input.u64()? {
+        let site = SiteId(input.array()?);
+        let version = Version(input.u64()?);
+        if version > Version::MAX {
+            return Err(Error::malformed(input.offset(), "a version behind a row is out of range"));
+        }
+        vector.add(Stamp { version, site });
+    }
+    Ok(vector)
 }
 
 /// One line on its way back into a batch.
@@ -73,7 +162,10 @@ struct TableCollector {
 
 impl Collector {
     /// Adds a line of a table.
-    pub fn add(&mut self, table: &str, told: Told) {
+    ///
+    /// # Errors
+    /// It is to tell what is behind a row, and its value does not.
+    pub fn add(&mut self, table: &str, told: Told) -> Result<()> {
         let known = self.names.get(table).copied();
         let at = known.unwrap_or_else(|| {
             let changes = TableChanges { table: table.to_owned(), ..TableChanges::default() };
@@ -81,8 +173,9 @@ impl Collector {
             self.names.insert(table.to_owned(), self.tables.len() - 1);
             self.tables.len() - 1
         });
-        if let Some(table) = self.tables.get_mut(at) {
-            table.add(told);
+        match self.tables.get_mut(at) {
+            Some(table) => table.add(told),
+            None => Ok(()),
         }
     }
 
@@ -93,27 +186,31 @@ impl Collector {
 }
 
 impl TableCollector {
-    fn add(&mut self, told: Told) {
+    fn add(&mut self, told: Told) -> Result<()> {
         let mut row = RowChange {
             row_id: None,
             key: told.key,
             length: told.length,
             life: Stamp::NEVER,
             cells: Vec::new(),
+            past: Past::default(),
         };
         if told.column == COLUMN_ALIVE || told.column == COLUMN_DEAD {
             row.life = told.stamp;
+        } else if told.column == COLUMN_PAST {
+            row.past = read_past(&told.value)?;
         } else {
             let column = self.column(told.column);
             row.cells.push(CellChange { column, stamp: told.stamp, value: told.value });
         }
         match self.rows.get(&row.key).and_then(|at| self.changes.rows.get_mut(*at)) {
-            Some(known) => join_changes(known, row),
+            Some(known) => join_changes(None, known, row),
             None => {
                 self.rows.insert(row.key.clone(), self.changes.rows.len());
                 self.changes.rows.push(row);
             }
         }
+        Ok(())
     }
 
     fn column(&mut self, name: String) -> usize {
@@ -130,7 +227,6 @@ impl TableCollector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hlc::Version;
 
     fn stamp(version: u64) -> Stamp<SiteId> {
         Stamp { version: Version(version), site: SiteId([7; 16]) }
@@ -146,15 +242,22 @@ mod tests {
             })
             .collect();
         let key = Key::encode(&[Value::Integer(key)]).unwrap();
-        RowChange { row_id: None, key, length: CausalLength::FIRST, life: stamp(5), cells }
+        RowChange {
+            row_id: None,
+            key,
+            length: CausalLength::FIRST,
+            life: stamp(5),
+            cells,
+            past: Past::default(),
+        }
     }
 
     fn told(row: &RowChange, line: Line, columns: &[&str]) -> Told {
-        let cell = line.cell.map(|at| &row.cells[at]);
+        let columns: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
         Told {
             key: row.key.clone(),
-            column: cell.map_or(life_name(row.length), |cell| columns[cell.column]).to_owned(),
-            value: cell.map_or(Value::Null, |cell| cell.value.clone()),
+            column: line.column(row, &columns).to_owned(),
+            value: line.value(row).map_or(Value::Null, Cow::into_owned),
             stamp: line.stamp,
             length: row.length,
         }
@@ -162,14 +265,16 @@ mod tests {
 
     #[test]
     fn lines_in_any_order_make_the_batch_again() {
-        let rows = [row(1, &[(0, 5), (1, 9)]), row(2, &[(1, 6)])];
+        let mut rows = [row(1, &[(0, 5), (1, 9)]), row(2, &[(1, 6)])];
+        rows[1].past.seen = Vector::of([stamp(3), Stamp { version: Version(7), site: SiteId([9; 16]) }]);
+        rows[1].past.writes = Vector::of([stamp(4)]);
         let columns = ["a", "b"];
         let mut all: Vec<Told> =
             rows.iter().flat_map(|row| lines(row, |_| true).map(|line| told(row, line, &columns))).collect();
         for _ in 0..all.len() {
             all.rotate_left(1);
             let mut collector = Collector::default();
-            all.iter().for_each(|told| collector.add("t", told.clone()));
+            all.iter().for_each(|told| collector.add("t", told.clone()).unwrap());
             let mut batch = collector.finish();
             let [changes] = batch.tables.as_mut_slice() else { panic!("one table") };
             if changes.columns == ["b", "a"] {
@@ -190,10 +295,10 @@ mod tests {
         let dead = RowChange { length: CausalLength(2), life: stamp(8), cells: Vec::new(), ..alive.clone() };
         let mut collector = Collector::default();
         for told in lines(&alive, |_| true).map(|line| told(&alive, line, &["a"])) {
-            collector.add("t", told);
+            collector.add("t", told).unwrap();
         }
         let gone = lines(&dead, |_| true).map(|line| told(&dead, line, &[]));
-        gone.for_each(|told| collector.add("t", told));
+        gone.for_each(|told| collector.add("t", told).unwrap());
         assert_eq!(collector.finish().tables[0].rows, [dead]);
     }
 
@@ -201,6 +306,6 @@ mod tests {
     fn only_wanted_stamps_become_lines() {
         let row = row(1, &[(0, 5), (2, 9)]);
         let wanted: Vec<Line> = lines(&row, |stamp| stamp.version > Version(5)).collect();
-        assert_eq!(wanted, [Line { cell: Some(1), stamp: stamp(9), seq: 3 }]);
+        assert_eq!(wanted, [Line { part: Part::Cell(1), stamp: stamp(9), seq: 3 }]);
     }
 }

@@ -7,7 +7,9 @@ use crate::hlc::Version;
 use crate::id::{CausalLength, RowId, SiteId};
 use crate::key::Key;
 use crate::merge;
+use crate::schema::Algorithm;
 use crate::value::Value;
+use crate::vector::Past;
 
 /// One cell of a row.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,14 +33,18 @@ pub struct RowChange {
     pub length: CausalLength,
     /// The insert or delete that began this length; [`Stamp::NEVER`] where the sender does not know it.
     pub life: Stamp<SiteId>,
-    /// The cells told, sorted by column, no column twice; none if the row is deleted.
+    /// The cells told, sorted by column, no column twice; none if the row is deleted, unless its table's
+    /// algorithm [keeps them](Algorithm::keeps_deleted).
     pub cells: Vec<CellChange>,
+    /// What is behind the row, see [`RowClock::past`](crate::clock::RowClock::past).
+    pub past: Past<SiteId>,
 }
 
 impl RowChange {
     /// The highest version told.
     pub fn highest(&self) -> Version {
-        self.cells.iter().map(|cell| cell.stamp.version).fold(self.life.version, Version::max)
+        let past = self.past.stamps().map(|stamp| stamp.version);
+        self.cells.iter().map(|cell| cell.stamp.version).chain(past).fold(self.life.version, Version::max)
     }
 }
 
@@ -47,6 +53,8 @@ impl RowChange {
 pub struct TableChanges {
     /// The name under which the table is synced.
     pub table: String,
+    /// How the sender merges its rows; `None` if it does not tell.
+    pub algorithm: Option<Algorithm>,
     /// The names of the columns that cells refer to.
     pub columns: Vec<String>,
     /// The rows.
@@ -61,7 +69,7 @@ impl TableChanges {
         let mut folded: Vec<RowChange> = Vec::with_capacity(self.rows.len());
         for row in self.rows.drain(..) {
             match seen.get(&row.key).and_then(|at| folded.get_mut(*at)) {
-                Some(first) => merge::join_changes(first, row),
+                Some(first) => merge::join_changes(self.algorithm, first, row),
                 None => {
                     seen.insert(row.key.clone(), folded.len());
                     folded.push(row);

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::hlc::Version;
 use crate::id::{CausalLength, ColumnId, SiteId, SiteOrdinal};
 use crate::varint::{self, Reader};
+use crate::vector::{Past, Vector};
 
 /// When a cell was written and by whom; the greater stamp wins a merge.
 ///
@@ -41,12 +42,19 @@ pub struct RowClock<S> {
     /// Of a deleted row the stamp of the last life known here. It is never sent, and merging does not
     /// ask for it: see [`admit`](crate::merge::admit).
     ended: Option<Stamp<S>>,
+    /// What is behind the row; empty but for the algorithms `dws` and `aws`.
+    pub past: Past<S>,
 }
 
-impl<S: Copy + Eq + Default> RowClock<S> {
+impl<S: Copy + Ord + Default> RowClock<S> {
     /// The clock of a row that was inserted or deleted as a whole.
     pub fn new(length: CausalLength, life: Stamp<S>) -> RowClock<S> {
-        RowClock { length, life, cells: Vec::new(), ended: None }
+        RowClock { length, life, cells: Vec::new(), ended: None, past: Past::default() }
+    }
+
+    /// The same clock with this behind the row.
+    pub fn with_past(self, past: Past<S>) -> RowClock<S> {
+        RowClock { past, ..self }
     }
 
     /// The stamp of one cell.
@@ -100,7 +108,40 @@ impl<S: Copy + Eq + Default> RowClock<S> {
 
     /// The highest version in the clock.
     pub fn highest(&self) -> Version {
-        self.cells.iter().map(|(_, stamp)| stamp.version).fold(self.life.version, Version::max)
+        let past = self.past.stamps().map(|stamp| stamp.version);
+        self.cells.iter().map(|(_, stamp)| stamp.version).chain(past).fold(self.life.version, Version::max)
+    }
+
+    /// The clock of a deleted row of which no cell is kept, so that whatever is told of it counts.
+    #[must_use]
+    pub fn without_cells(&self) -> RowClock<S> {
+        let never = Stamp { version: Version::NEVER, site: S::default() };
+        RowClock::new(self.length, never).with_past(self.past.clone())
+    }
+
+    /// Of each site the latest write of the row, whether something of it is left or not.
+    pub fn writes(&self) -> Vector<S> {
+        self.visible_writes().join(&self.past.writes)
+    }
+
+    fn visible_writes(&self) -> Vector<S> {
+        Vector::of(self.cells.iter().map(|(_, stamp)| *stamp).chain([self.life]))
+    }
+
+    /// Keeps of these writes those that a delete has to know of: that none had seen, and that the cells do not
+    /// tell of.
+    pub fn remember_writes(&mut self, writes: &Vector<S>) {
+        self.past.writes = writes.beyond(&self.visible_writes(), &self.past.seen);
+    }
+
+    /// Gives the row another life of the same length, every one of `columns` keeping the stamp it has.
+    pub fn set_life(&mut self, life: Stamp<S>, columns: impl IntoIterator<Item = ColumnId>) {
+        let before = self.clone();
+        self.life = life;
+        self.cells.clear();
+        for column in columns {
+            self.set_cell(column, before.cell(column));
+        }
     }
 
     /// The same clock with other stamps. `renew` keeps their order; NEVER is never asked for.
@@ -110,6 +151,8 @@ impl<S: Copy + Eq + Default> RowClock<S> {
             let stamp = if stamp.version == Version::NEVER { *stamp } else { renew(*stamp) };
             clock.set_cell(*column, stamp);
         }
+        let renewed = |vector: &Vector<S>| Vector::of(vector.stamps().iter().map(|stamp| renew(*stamp)));
+        clock.past = Past { seen: renewed(&self.past.seen), writes: renewed(&self.past.writes) };
         clock
     }
 
@@ -117,7 +160,7 @@ impl<S: Copy + Eq + Default> RowClock<S> {
     ///
     /// # Errors
     /// Whatever `rename` answers for a site that it does not know.
-    pub fn map_sites<T: Copy, E>(
+    pub fn map_sites<T: Copy + Ord, E>(
         &self,
         mut rename: impl FnMut(S) -> std::result::Result<T, E>,
     ) -> std::result::Result<RowClock<T>, E> {
@@ -132,6 +175,7 @@ impl<S: Copy + Eq + Default> RowClock<S> {
                 .map(|(id, stamp)| Ok((*id, map(*stamp)?)))
                 .collect::<std::result::Result<_, E>>()?,
             ended: self.ended.map(&mut map).transpose()?,
+            past: self.past.map_sites(rename)?,
         })
     }
 }
@@ -142,30 +186,37 @@ const STORED_FORMAT: u8 = 1;
 /// In the place of a column's distance: what follows is the stamp of the life that ended.
 const ENDED: u64 = 1 << 16;
 
+/// The same, of an entry of what is behind the row.
+const SEEN: u64 = ENDED + 1;
+
+/// See [`SEEN`].
+const WRITES: u64 = SEEN + 1;
+
 impl RowClock<SiteOrdinal> {
     /// The form in which an engine stores the clock: about ten bytes for a fresh row.
     ///
     /// A format byte, the causal length, the life's version and site, then for each own cell the
-    /// column's distance from the one before, the version's distance from the life's, and the site. Of a
-    /// deleted row the life that ended, in the form of a cell that no column can have.
+    /// column's distance from the one before, the version's distance from the life's, and the site. The life
+    /// that ended and what is behind the row have the form of cells that no column can have.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(12 + 8 * self.cells.len());
         out.push(STORED_FORMAT);
         varint::put_u64(&mut out, u64::from(self.length.0));
         varint::put_u64(&mut out, self.life.version.0);
         varint::put_u64(&mut out, u64::from(self.life.site.0));
+        let mut put = |place: u64, stamp: &Stamp<SiteOrdinal>| {
+            varint::put_u64(&mut out, place);
+            varint::put_i64(&mut out, (stamp.version.0 as i64).wrapping_sub(self.life.version.0 as i64));
+            varint::put_u64(&mut out, u64::from(stamp.site.0));
+        };
         let mut before = 0u16;
         for (column, stamp) in &self.cells {
-            varint::put_u64(&mut out, u64::from(column.0 - before));
-            varint::put_i64(&mut out, (stamp.version.0 as i64).wrapping_sub(self.life.version.0 as i64));
-            varint::put_u64(&mut out, u64::from(stamp.site.0));
+            put(u64::from(column.0 - before), stamp);
             before = column.0;
         }
-        if let Some(stamp) = &self.ended {
-            varint::put_u64(&mut out, ENDED);
-            varint::put_i64(&mut out, (stamp.version.0 as i64).wrapping_sub(self.life.version.0 as i64));
-            varint::put_u64(&mut out, u64::from(stamp.site.0));
-        }
+        self.ended.iter().for_each(|stamp| put(ENDED, stamp));
+        self.past.seen.stamps().iter().for_each(|stamp| put(SEEN, stamp));
+        self.past.writes.stamps().iter().for_each(|stamp| put(WRITES, stamp));
         out
     }
 
@@ -183,19 +234,21 @@ impl RowClock<SiteOrdinal> {
         let mut clock = RowClock::new(length, life);
         let mut before = 0u16;
         while !input.is_empty() {
+            let offset = input.offset();
             let step = input.u64()?;
-            let column = u16::try_from(step).ok().and_then(|step| before.checked_add(step));
-            if column.is_none() && step != ENDED {
-                return Err(Error::malformed(input.offset(), "a row clock names an impossible column"));
-            }
             let version = Version((life.version.0 as i64).wrapping_add(input.i64()?) as u64);
             let stamp = Stamp { version, site: SiteOrdinal(input.u32()?) };
-            let Some(column) = column else {
-                clock.ended = Some(stamp);
-                continue;
-            };
-            clock.set_cell(ColumnId(column), stamp);
-            before = column;
+            match step {
+                ENDED => clock.ended = Some(stamp),
+                SEEN => clock.past.seen.add(stamp),
+                WRITES => clock.past.writes.add(stamp),
+                _ => {
+                    let column = u16::try_from(step).ok().and_then(|step| before.checked_add(step));
+                    before = column
+                        .ok_or_else(|| Error::malformed(offset, "a row clock names an impossible column"))?;
+                    clock.set_cell(ColumnId(before), stamp);
+                }
+            }
         }
         Ok(clock)
     }
@@ -216,12 +269,15 @@ mod tests {
             length in 0u32..9, version in 0..Version::MAX.0, site: u32,
             cells in proptest::collection::vec((any::<u16>(), 0..Version::MAX.0, any::<u32>()), 0..20),
             ended in proptest::option::of((0..Version::MAX.0, any::<u32>())),
+            past in proptest::collection::vec((1..Version::MAX.0, any::<u32>()), 0..4),
         ) {
             let mut clock = RowClock::new(CausalLength(length), stamp(version, site));
             for (column, version, site) in cells {
                 clock.set_cell(ColumnId(column), stamp(version, site));
             }
             clock.ended = ended.map(|(version, site)| stamp(version, site));
+            clock.past.seen = Vector::of(past.iter().map(|(version, site)| stamp(*version, *site)));
+            clock.past.writes = Vector::of(past.iter().skip(1).map(|(version, site)| stamp(*site as u64, *version as u32)));
             prop_assert_eq!(RowClock::from_bytes(&clock.to_bytes()).unwrap(), clock);
         }
 

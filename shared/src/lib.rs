@@ -24,4 +24,5 @@ pub mod port;
 pub mod schema;
 pub mod value;
 pub mod varint;
+pub mod vector;
 pub mod wire;

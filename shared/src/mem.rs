@@ -18,6 +18,7 @@ use crate::merge::{PlannedRow, RowAction, RowDecision, TablePlan, decide_row};
 use crate::port::{RowOutcome, Store};
 use crate::schema::{Algorithm, Column, TableSchema};
 use crate::value::Value;
+use crate::vector::Past;
 
 /// A promise of the port that the store breaks on purpose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,8 +108,10 @@ pub struct ClockDump {
     pub length: CausalLength,
     /// The insert or delete that began this length.
     pub life: Stamp<SiteId>,
-    /// The stamp of each column; none if the row is deleted.
+    /// The stamp of each column; none if the row is deleted and its cells are not kept.
     pub cells: BTreeMap<String, Stamp<SiteId>>,
+    /// What is behind the row.
+    pub past: Past<SiteId>,
 }
 
 /// One table for comparison between replicas.
@@ -128,10 +131,21 @@ struct Table {
     schema: TableSchema,
     rows: BTreeMap<Key, BTreeMap<ColumnId, Value>>,
     clocks: BTreeMap<Key, RowClock<SiteOrdinal>>,
+    /// The cells of deleted rows, where the algorithm keeps them.
+    buried: BTreeMap<Key, BTreeMap<ColumnId, Value>>,
     row_ids: BTreeMap<Key, RowId>,
 }
 
 impl Table {
+    /// Takes a row out of the table.
+    fn remove(&mut self, key: &Key) {
+        if let Some(row) = self.rows.remove(key)
+            && self.schema.algorithm.keeps_deleted()
+        {
+            self.buried.insert(key.clone(), row);
+        }
+    }
+
     /// The clock of a row, also of one that stood here before the table was synced.
     fn clock(&self, key: &Key) -> Option<RowClock<SiteOrdinal>> {
         let base = || self.rows.contains_key(key).then(capture::base_clock);
@@ -147,7 +161,12 @@ impl Table {
     }
 
     fn value(&self, key: &Key, column: ColumnId) -> Value {
-        self.rows.get(key).and_then(|row| row.get(&column)).cloned().unwrap_or(Value::Null)
+        self.rows
+            .get(key)
+            .or_else(|| self.buried.get(key))
+            .and_then(|row| row.get(&column))
+            .cloned()
+            .unwrap_or(Value::Null)
     }
 }
 
@@ -210,7 +229,8 @@ impl MemStore {
     /// Adds a synced table; `base` holds rows that stood in it before.
     pub fn create_table(&mut self, schema: TableSchema, base: Vec<(Key, Vec<(String, Value)>)>) {
         let rows = base.into_iter().map(|(key, values)| (key, by_column(&schema, &values))).collect();
-        let table = Table { schema, rows, clocks: BTreeMap::new(), row_ids: BTreeMap::new() };
+        let (clocks, buried, row_ids) = Default::default();
+        let table = Table { schema, rows, clocks, buried, row_ids };
         self.tables.insert(table.schema.name.clone(), table);
     }
 
@@ -255,10 +275,12 @@ impl MemStore {
             .into());
         }
         let (noted, set) = note(&table.schema, &call.write);
-        let clock = capture::touch(table.clocks.get(&call.key), &noted, call.now, highest);
+        let algorithm = table.schema.algorithm;
+        let clock = capture::touch(algorithm, table.clocks.get(&call.key), &noted, call.now, highest);
         match (&call.write, &noted) {
-            (RowWrite::Delete, _) => drop(table.rows.remove(&call.key)),
+            (RowWrite::Delete, _) => table.remove(&call.key),
             (_, LocalWrite::Insert | LocalWrite::InsertLate(_)) => {
+                table.buried.remove(&call.key);
                 table.rows.insert(call.key.clone(), by_column(&table.schema, &set));
             }
             _ => table.rows.entry(call.key.clone()).or_default().extend(by_column(&table.schema, &set)),
@@ -292,10 +314,11 @@ impl MemStore {
         let mut batch = ChangeBatch::default();
         for (name, table) in &self.tables {
             let columns = table.schema.columns.iter().map(|column| column.name.clone()).collect();
+            let algorithm = Some(table.schema.algorithm);
             let rows: Vec<RowChange> =
                 table.keys().into_iter().filter_map(|key| self.change(table, key, &tells)).collect();
             if !rows.is_empty() {
-                batch.tables.push(TableChanges { table: name.clone(), columns, rows });
+                batch.tables.push(TableChanges { table: name.clone(), algorithm, columns, rows });
             }
         }
         batch
@@ -309,8 +332,9 @@ impl MemStore {
             length: clock.length,
             life: clock.life,
             cells: Vec::new(),
+            past: clock.past.clone(),
         };
-        if clock.length.is_alive() {
+        if clock.length.is_alive() || table.schema.algorithm.keeps_deleted() {
             for (index, column) in table.schema.columns.iter().enumerate() {
                 let stamp = clock.cell(column.id);
                 if tells(stamp) {
@@ -322,7 +346,8 @@ impl MemStore {
                 }
             }
         }
-        (tells(clock.life) || !change.cells.is_empty()).then_some(change)
+        let is_told = change.past.stamps().chain([clock.life]).any(tells);
+        (is_told || !change.cells.is_empty()).then_some(change)
     }
 
     /// The state, comparable with that of any other replica.
@@ -340,11 +365,12 @@ impl MemStore {
         for key in table.keys() {
             let Some(clock) = table.clock(key).map(|clock| self.to_sites(&clock)) else { continue };
             let mut cells = BTreeMap::new();
-            if clock.length.is_alive() {
+            if clock.length.is_alive() || table.schema.algorithm.keeps_deleted() {
                 let columns = table.schema.columns.iter();
                 cells.extend(columns.map(|column| (column.name.clone(), clock.cell(column.id))));
             }
-            dump.clocks.insert(key.clone(), ClockDump { length: clock.length, life: clock.life, cells });
+            let (length, life, past) = (clock.length, clock.life, clock.past.clone());
+            dump.clocks.insert(key.clone(), ClockDump { length, life, cells, past });
         }
         dump
     }
@@ -400,6 +426,7 @@ impl MemStore {
         };
         let stored = match self.fault {
             Fault::CaptureApplied if decision.action != RowAction::Nothing => capture::touch(
+                plan.schema.algorithm,
                 table.clocks.get(&change.key),
                 &captured(&decision),
                 decision.clock.highest().millis(),
@@ -409,9 +436,7 @@ impl MemStore {
         };
         let keep_old = self.fault == Fault::KeepOldCells;
         let table = self.tables.get_mut(&plan.schema.name).ok_or_else(no_row)?;
-        let mut write_cells = |cells: &[usize], reset: &[ColumnId]| {
-            let row = table.rows.entry(change.key.clone()).or_default();
-            row.retain(|column, _| keep_old || !reset.contains(column));
+        let write_cells = |row: &mut BTreeMap<ColumnId, Value>, cells: &[usize]| {
             for cell in cells.iter().filter_map(|at| change.cells.get(*at)) {
                 if let Some(column) = plan.columns.get(cell.column).copied().flatten() {
                     row.insert(column, cell.value.clone());
@@ -420,9 +445,21 @@ impl MemStore {
         };
         match &decision.action {
             RowAction::Nothing | RowAction::ClockOnly => {}
-            RowAction::Insert { cells } => write_cells(cells, &[]),
-            RowAction::Update { cells, reset } => write_cells(cells, reset),
-            RowAction::Delete => drop(table.rows.remove(&change.key)),
+            RowAction::Insert { cells } => {
+                let mut row = table.buried.remove(&change.key).unwrap_or_default();
+                write_cells(&mut row, cells);
+                table.rows.insert(change.key.clone(), row);
+            }
+            RowAction::Update { cells, reset } => {
+                let row = table.rows.entry(change.key.clone()).or_default();
+                row.retain(|column, _| keep_old || !reset.contains(column));
+                write_cells(row, cells);
+            }
+            RowAction::Delete => table.remove(&change.key),
+            RowAction::Bury { cells } => {
+                table.remove(&change.key);
+                write_cells(table.buried.entry(change.key.clone()).or_default(), cells);
+            }
         }
         if decision.action != RowAction::Nothing {
             table.clocks.insert(change.key.clone(), stored);

@@ -11,14 +11,43 @@ pub enum Algorithm {
     Cls,
     /// Grow-only set: rows are only added; concurrent inserts of one key converge cell by cell.
     Gos,
+    /// Delete-wins set: a delete ends every life that had not seen it, re-inserts included.
+    Dws,
+    /// Add-wins set: an insert or update that a delete had not seen keeps the row, or brings it back whole.
+    Aws,
 }
 
 impl Algorithm {
+    /// All of them.
+    pub const ALL: [Algorithm; 4] = [Algorithm::Cls, Algorithm::Gos, Algorithm::Dws, Algorithm::Aws];
+
+    /// Its number: on the wire, and within the engines' SQL.
+    pub fn number(self) -> u8 {
+        match self {
+            Algorithm::Cls => 1,
+            Algorithm::Gos => 2,
+            Algorithm::Dws => 3,
+            Algorithm::Aws => 4,
+        }
+    }
+
+    /// The algorithm of a number.
+    pub fn from_number(number: u8) -> Option<Algorithm> {
+        Algorithm::ALL.into_iter().find(|known| known.number() == number)
+    }
+
+    /// Whether the cells of a deleted row are kept and told: a later write may bring it back.
+    pub fn keeps_deleted(self) -> bool {
+        self == Algorithm::Aws
+    }
+
     /// The name under which users choose it.
     pub fn name(self) -> &'static str {
         match self {
             Algorithm::Cls => "cls",
             Algorithm::Gos => "gos",
+            Algorithm::Dws => "dws",
+            Algorithm::Aws => "aws",
         }
     }
 
@@ -27,11 +56,10 @@ impl Algorithm {
     /// # Errors
     /// There is no such algorithm.
     pub fn from_name(name: &str) -> Result<Algorithm> {
-        match name.to_ascii_lowercase().as_str() {
-            "cls" => Ok(Algorithm::Cls),
-            "gos" => Ok(Algorithm::Gos),
-            _ => Err(Error::invalid_input(format!("unknown algorithm '{name}': use 'cls' or 'gos'"))),
-        }
+        let known = Algorithm::ALL.iter().find(|algorithm| algorithm.name().eq_ignore_ascii_case(name));
+        known.copied().ok_or_else(|| {
+            Error::invalid_input(format!("unknown algorithm '{name}': use 'cls', 'gos', 'dws' or 'aws'"))
+        })
     }
 }
 

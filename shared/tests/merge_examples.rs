@@ -11,7 +11,9 @@ use cloudsync_shared::hlc::{DEFAULT_MAX_DRIFT, Millis, Version};
 use cloudsync_shared::id::{CausalLength, RowId, SiteId};
 use cloudsync_shared::mem::{Fault, MemError, MemStore, RowWrite, WriteCall, Written};
 use cloudsync_shared::port::{RowOutcome, Store};
+use cloudsync_shared::schema::{Algorithm, TableSchema};
 use cloudsync_shared::value::Value;
+use cloudsync_shared::vector::Past;
 use merge_support::{COLUMNS, TABLE, batch, grow_only, key, merge_at, replica, schema, site};
 
 const NOON: Millis = Millis(1_760_000_000_000);
@@ -94,6 +96,7 @@ fn a_part_of_a_new_life_leaves_nothing_of_the_old_one() {
         length: CausalLength(3),
         life: Stamp::NEVER,
         cells: vec![CellChange { column: 0, stamp, value: text("new") }],
+        past: Past::default(),
     };
     merge_at(&mut store, batch(&COLUMNS, vec![part]), NOON).unwrap();
     let row = &store.dump()[TABLE].rows[&key(1)];
@@ -132,11 +135,21 @@ fn a_grow_only_table_refuses_updates_and_deletes_here_and_from_others() {
     ] {
         assert!(matches!(here.write(&call(NOON, refused)), Err(MemError::Core(_))));
     }
-    let mut other = replica(1, schema(&COLUMNS, 0));
-    tell(&here, &mut other, NOON);
-    write(&mut other, NOON, RowWrite::Delete);
-    assert!(merge_at(&mut here, other.changes(|_| true), NOON).is_err());
+    let mut gone = here.changes(|_| true);
+    let row = &mut gone.tables[0].rows[0];
+    (row.length, row.cells) = (CausalLength(2), Vec::new());
+    assert!(merge_at(&mut here, gone, NOON).is_err());
     assert_eq!(title(&here), Some(text("stays")));
+}
+
+#[test]
+fn replicas_of_another_algorithm_are_refused_by_name() {
+    let mut here = replica(0, TableSchema { algorithm: Algorithm::Dws, ..schema(&COLUMNS, 0) });
+    let mut other = replica(1, schema(&COLUMNS, 0));
+    write(&mut other, NOON, RowWrite::Insert(set(&[("title", "theirs")])));
+    let refused = merge_at(&mut here, other.changes(|_| true), NOON).unwrap_err().to_string();
+    assert!(refused.contains("algorithm cls there and with dws here"), "{refused}");
+    assert_eq!(title(&here), None);
 }
 
 #[test]
@@ -176,6 +189,7 @@ fn one_row_told_twice_in_a_batch_is_applied_once() {
         length: CausalLength(1),
         life: stamp(0),
         cells: vec![CellChange { column, stamp: stamp(counter), value: text(value) }],
+        past: Past::default(),
     };
     let rows = vec![told(2, 0, "newer"), told(1, 0, "older"), told(1, 1, "body")];
     let mut store = replica(0, schema(&COLUMNS, 0));
@@ -238,7 +252,7 @@ fn a_local_write_is_above_its_row_even_if_the_highest_version_was_forgotten() {
     let clocks = store.clocks(&schema(&COLUMNS, 0), &[&key(1)]).unwrap();
     let clock = clocks[0].clone().unwrap();
     let stored = clock.map_sites(|_| Ok::<_, ()>(cloudsync_shared::id::SiteOrdinal(1))).unwrap();
-    let after = touch(Some(&stored), &LocalWrite::Delete, NOON, Version::NEVER);
+    let after = touch(Algorithm::Cls, Some(&stored), &LocalWrite::Delete, NOON, Version::NEVER);
     assert!(after.life.version > clock.highest());
 }
 

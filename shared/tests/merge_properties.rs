@@ -13,6 +13,7 @@ use cloudsync_shared::mem::{ClockDump, MemStore, TableDump};
 use cloudsync_shared::merge::{RowAction, join_changes, plan_table};
 use cloudsync_shared::port::Store;
 use cloudsync_shared::value::Value;
+use cloudsync_shared::vector::Past;
 use merge_support::{
     COLUMNS, TABLE, assert_not_back, batch, grow_only, key, merge_all, replica, schema, site,
 };
@@ -42,7 +43,7 @@ fn any_change_of(rows: u8, max_length: u32) -> impl Strategy<Value = RowChange> 
             let value = value_of(row, length, column, stamp);
             CellChange { column, stamp, value }
         });
-        RowChange { row_id: None, key: key(row), length, life, cells: cells.collect() }
+        RowChange { row_id: None, key: key(row), length, life, cells: cells.collect(), past: Past::default() }
     })
 }
 
@@ -69,7 +70,7 @@ fn maxima(changes: &[RowChange], columns: &[&str]) -> TableDump {
             }
             dump.rows.insert(key(row), values);
         }
-        dump.clocks.insert(key(row), ClockDump { length, life, cells });
+        dump.clocks.insert(key(row), ClockDump { length, life, cells, past: Past::default() });
     }
     dump
 }
@@ -170,7 +171,7 @@ proptest! {
         known in any_changes(), first in any_change_of(1, 3), second in any_change_of(1, 3),
     ) {
         let mut joined = first.clone();
-        join_changes(&mut joined, second.clone());
+        join_changes(None, &mut joined, second.clone());
         let mut at_once = one_by_one(&known);
         at_once.push(vec![joined]);
         let mut both = known;
@@ -184,7 +185,7 @@ proptest! {
     ) {
         let join = |left: &RowChange, right: &RowChange| {
             let mut joined = left.clone();
-            join_changes(&mut joined, right.clone());
+            join_changes(None, &mut joined, right.clone());
             joined
         };
         prop_assert_eq!(join(&a, &b), join(&b, &a));

@@ -15,7 +15,9 @@ use cloudsync_shared::message::{
     RowResult, Snapshot, View,
 };
 use cloudsync_shared::port::Refusal;
+use cloudsync_shared::schema::Algorithm;
 use cloudsync_shared::value::Value;
+use cloudsync_shared::vector::{Past, Vector};
 use cloudsync_shared::wire::{decode, encode};
 
 const ALICE: SiteId = SiteId([0xaa; 16]);
@@ -32,7 +34,7 @@ fn uuid_key(last: u8) -> Key {
 }
 
 fn row(key: Key, length: u32, life: Stamp<SiteId>, cells: Vec<CellChange>) -> RowChange {
-    RowChange { row_id: None, key, length: CausalLength(length), life, cells }
+    RowChange { row_id: None, key, length: CausalLength(length), life, cells, past: Past::default() }
 }
 
 fn cell(column: usize, stamp: Stamp<SiteId>, value: Value) -> CellChange {
@@ -51,6 +53,7 @@ fn tasks() -> TableChanges {
         vec![cell(0, stamp(1, ALICE), text("h\u{e9}")), cell(1, stamp(0x10_0000, BOB), Value::Integer(-1))];
     TableChanges {
         table: "tasks".into(),
+        algorithm: Some(Algorithm::Cls),
         columns: vec!["title".into(), "rank".into(), "note".into()],
         rows: vec![
             row(uuid_key(1), 1, stamp(0, ALICE), first),
@@ -80,13 +83,40 @@ fn kinds() -> ChangeBatch {
     });
     let composite = Key::encode(&[Value::Integer(7), Value::Text("x".into())]).unwrap();
     let tables = vec![
-        TableChanges { table: "any".into(), columns: vec!["v".into()], rows: numbered.collect() },
+        TableChanges {
+            table: "any".into(),
+            algorithm: None,
+            columns: vec!["v".into()],
+            rows: numbered.collect(),
+        },
         TableChanges {
             table: "pairs".into(),
+            algorithm: Some(Algorithm::Gos),
             columns: Vec::new(),
             rows: vec![row(composite, 3, Stamp::NEVER, Vec::new())],
         },
     ];
+    ChangeBatch { tables }
+}
+
+/// A living and a deleted row with deletes behind them, and a deleted row that keeps its cells.
+fn pasts() -> ChangeBatch {
+    let (seen, writes) = (Vector::of([stamp(3, ALICE), stamp(4, BOB)]), Vector::default());
+    let past = Past { seen, writes };
+    let again = row(uuid_key(1), 3, stamp(5, BOB), vec![cell(0, stamp(5, BOB), Value::Integer(1))]);
+    let gone = row(uuid_key(2), 2, stamp(4, BOB), Vec::new());
+    let kept = row(uuid_key(3), 2, stamp(1, ALICE), vec![cell(0, stamp(1, ALICE), Value::Integer(2))]);
+    let table = |table: &str, algorithm, rows: Vec<RowChange>| TableChanges {
+        table: table.into(),
+        algorithm: Some(algorithm),
+        columns: vec!["v".into()],
+        rows: rows.into_iter().map(|row| RowChange { past: past.clone(), ..row }).collect(),
+    };
+    let never = row(uuid_key(4), 1, stamp(6, ALICE), Vec::new());
+    let mut tables =
+        vec![table("deletes", Algorithm::Dws, vec![again, gone]), table("adds", Algorithm::Aws, vec![kept])];
+    tables.iter_mut().for_each(|table| table.rows.push(never.clone()));
+    tables[1].rows[1].past.writes = Vector::of([stamp(5, ALICE)]);
     ChangeBatch { tables }
 }
 
@@ -136,6 +166,7 @@ fn messages() -> Vec<(&'static str, Message)> {
     vec![
         ("payload", Message::Payload(batch())),
         ("payload_kinds", Message::Payload(kinds())),
+        ("payload_pasts", Message::Payload(pasts())),
         (
             "push_request",
             Message::PushRequest(PushRequest {
@@ -184,7 +215,12 @@ fn compressed() -> Message {
     });
     let columns = vec!["title".into()];
     Message::Payload(ChangeBatch {
-        tables: vec![TableChanges { table: "tasks".into(), columns, rows: rows.collect() }],
+        tables: vec![TableChanges {
+            table: "tasks".into(),
+            algorithm: Some(Algorithm::Cls),
+            columns,
+            rows: rows.collect(),
+        }],
     })
 }
 

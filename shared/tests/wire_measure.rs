@@ -10,7 +10,9 @@ use cloudsync_shared::hlc::{Millis, Version};
 use cloudsync_shared::id::{CausalLength, RowId, SiteId};
 use cloudsync_shared::key::Key;
 use cloudsync_shared::message::Message;
+use cloudsync_shared::schema::Algorithm;
 use cloudsync_shared::value::{Value, uuid_text};
+use cloudsync_shared::vector::Past;
 use cloudsync_shared::wire::{decode, encode};
 
 const COLUMNS: [&str; 8] =
@@ -91,10 +93,18 @@ fn batch(rows: usize, updated: bool) -> ChangeBatch {
             length: CausalLength::FIRST,
             life,
             cells: cells.map(|(column, value)| CellChange { column, stamp, value }).collect(),
+            past: Past::default(),
         }
     });
     let columns = COLUMNS.map(String::from).to_vec();
-    ChangeBatch { tables: vec![TableChanges { table: "tasks".into(), columns, rows: rows.collect() }] }
+    ChangeBatch {
+        tables: vec![TableChanges {
+            table: "tasks".into(),
+            algorithm: Some(Algorithm::Cls),
+            columns,
+            rows: rows.collect(),
+        }],
+    }
 }
 
 fn best<T>(mut work: impl FnMut() -> T) -> (Duration, T) {

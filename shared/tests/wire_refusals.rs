@@ -11,6 +11,7 @@ use cloudsync_shared::message::{
 };
 use cloudsync_shared::port::Refusal;
 use cloudsync_shared::value::Value;
+use cloudsync_shared::vector::Past;
 use cloudsync_shared::wire::{encode, limits};
 
 const SITE: SiteId = SiteId([9; 16]);
@@ -25,8 +26,14 @@ fn table() -> TableChanges {
         length: CausalLength::FIRST,
         life: LIFE,
         cells: vec![cell(0), cell(1)],
+        past: Past::default(),
     };
-    TableChanges { table: "tasks".into(), columns: vec!["a".into(), "b".into()], rows: vec![row] }
+    TableChanges {
+        table: "tasks".into(),
+        algorithm: None,
+        columns: vec!["a".into(), "b".into()],
+        rows: vec![row],
+    }
 }
 
 #[track_caller]

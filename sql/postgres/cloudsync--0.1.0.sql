@@ -155,7 +155,7 @@ CREATE FUNCTION cloudsync.local_stamp(highest bigint) RETURNS bigint
     VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_local_stamp_wrapper';
 CREATE FUNCTION cloudsync.insert_delta(stamp bigint) RETURNS bytea
     IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_insert_delta_wrapper';
-CREATE FUNCTION cloudsync.delete_delta(stamp bigint) RETURNS bytea
+CREATE FUNCTION cloudsync.delete_delta(stamp bigint, algorithm int) RETURNS bytea
     IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_delete_delta_wrapper';
 CREATE FUNCTION cloudsync.row_delta(columns bytea, stamp bigint, VARIADIC old_new "any") RETURNS bytea
     IMMUTABLE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_row_delta_wrapper';
@@ -163,7 +163,7 @@ CREATE FUNCTION cloudsync.row_exists(table_id int, relation oid, VARIADIC key "a
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_row_exists_wrapper';
 CREATE FUNCTION cloudsync.join_deltas(a bytea, b bytea) RETURNS bytea
     IMMUTABLE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_join_deltas_wrapper';
-CREATE FUNCTION cloudsync.clock_touch(clock bytea, delta bytea) RETURNS bytea
+CREATE FUNCTION cloudsync.clock_touch(clock bytea, delta bytea, algorithm int) RETURNS bytea
     IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_clock_touch_wrapper';
 CREATE FUNCTION cloudsync.clock_is_alive(clock bytea) RETURNS bool
     IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_clock_is_alive_wrapper';

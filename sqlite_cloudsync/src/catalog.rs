@@ -229,10 +229,20 @@ pub fn user_tables(conn: &Connection) -> Result<Vec<String>> {
     let sql = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'
                AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'cloudsync\\_%' ESCAPE '\\'
                AND name NOT LIKE '%\\_cloudsync' ESCAPE '\\' AND name NOT LIKE '%\\_cloudsync\\_journal' ESCAPE '\\'
+               AND name NOT LIKE '%\\_cloudsync\\_buried' ESCAPE '\\'
                ORDER BY name";
     let mut statement = conn.prepare(sql)?;
     let rows = statement.query_map([], |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Whether a table has a column of this name.
+///
+/// # Errors
+/// The catalog cannot be read.
+pub fn has_column(conn: &Connection, table: &str, name: &str) -> Result<bool> {
+    let sql = "SELECT 1 FROM pragma_table_xinfo(?1, 'main') WHERE name = ?2";
+    Ok(conn.prepare_cached(sql)?.exists([table, name])?)
 }
 
 /// Whether a table has triggers that are not ours.

@@ -83,17 +83,12 @@ impl Changes {
         let line = self.lines.get(row)?;
         let table = self.batch.tables.get(line.table)?;
         let row = table.rows.get(line.row)?;
-        let cell = line.line.cell.and_then(|cell| row.cells.get(cell));
         let stamp = line.line.stamp;
-        let name = match cell {
-            Some(cell) => table.columns.get(cell.column)?.as_str(),
-            None => cells::life_name(row.length),
-        };
         Some(match column {
             TBL => context.set_result(&table.table),
             PK => context.set_result(&row.key.0),
-            2 => context.set_result(&name),
-            3 => context.set_result(&Bound(cell.map_or(&Value::Null, |cell| &cell.value))),
+            2 => context.set_result(&line.line.column(row, &table.columns)),
+            3 => context.set_result(&Bound(line.line.value(row).as_deref().unwrap_or(&Value::Null))),
             4 | DB_VERSION => context.set_result(&i64::try_from(stamp.version.0).unwrap_or(i64::MAX)),
             SITE_ID => context.set_result(&stamp.site.0.as_slice()),
             7 => context.set_result(&row.length.0),

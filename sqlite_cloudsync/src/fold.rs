@@ -20,7 +20,7 @@ use crate::system::{self, SyncedTable};
 use crate::table::{MASK_BITS, Table, journal_table};
 use crate::trigger::{OP_DELETE, OP_HINT, OP_INSERT};
 use crate::value::Bound;
-use crate::{groups, init, quote, sent};
+use crate::{buried, groups, init, quote, sent};
 
 /// How many journal entries are folded at a time: enough to write clocks in runs of neighbouring
 /// keys, few enough that the pages of folded entries are reused for the clocks of the next ones.
@@ -57,6 +57,9 @@ pub fn fold(conn: &Connection) -> Result<Folded> {
         let seen = system::highest(conn)?;
         let mut highest = seen;
         for table in Table::all(conn)? {
+            if altered {
+                buried::prepare(conn, &table)?;
+            }
             let new = added.iter().find(|(id, _)| *id == table.synced.id).map(|(_, ids)| ids.clone());
             let mut fold = TableFold { conn, table: &table, new: new.unwrap_or_default(), highest: seen };
             while fold.batch(&mut folded)? {}
@@ -118,11 +121,13 @@ struct Touched {
     changed: bool,
     /// The transactions that changed it, if the table is atomic.
     transactions: Vec<i64>,
+    /// What becomes of its buried cells, if that changes: these are kept, or none.
+    buried: Option<Option<Vec<u8>>>,
 }
 
 impl Touched {
     fn new(key: Key) -> Touched {
-        Touched { key, clock: None, unsent: None, changed: false, transactions: Vec::new() }
+        Touched { key, clock: None, unsent: None, changed: false, transactions: Vec::new(), buried: None }
     }
 }
 
@@ -133,6 +138,8 @@ struct Entry {
     at: Millis,
     noted: Noted,
     transaction: Option<i64>,
+    /// What a deleted row held, if the table keeps that.
+    cells: Option<Vec<u8>>,
 }
 
 /// A batch: rows, and entries in the order written.
@@ -179,8 +186,18 @@ impl TableFold<'_> {
         let key_list: String = (0..keys).map(|at| format!(", k{at}")).collect();
         let masks: String = (1..=groups.min(known)).map(|group| format!(", m{group}")).collect();
         let transaction = if self.table.synced.atomic { "txn" } else { "NULL" };
+        let cells: String = match buried::keeps(self.table) {
+            true => self
+                .table
+                .schema
+                .columns
+                .iter()
+                .map(|column| format!(", {}", buried::journal_column(column.id)))
+                .collect(),
+            false => String::new(),
+        };
         let sql = format!(
-            "SELECT seq, op, at{key_list}{masks}, {transaction} FROM {} ORDER BY seq LIMIT {FOLD_BATCH}",
+            "SELECT seq, op, at{key_list}{masks}, {transaction}{cells} FROM {} ORDER BY seq LIMIT {FOLD_BATCH}",
             self.table.journal()
         );
         let mut statement = self.conn.prepare_cached(&sql)?;
@@ -198,7 +215,14 @@ impl TableFold<'_> {
             };
             let masks = groups.min(known);
             let Some(noted) = self.understand(row, 3 + keys, masks)? else { continue };
-            let transaction = row.get(3 + keys + usize::from(masks))?;
+            let after_masks = 3 + keys + usize::from(masks);
+            let transaction = row.get(after_masks)?;
+            let cells = match noted {
+                Noted::Write(LocalWrite::Delete) if buried::keeps(self.table) => {
+                    Some(buried::of_journal(self.table, row, after_masks + 1)?)
+                }
+                _ => None,
+            };
             let at = Millis(u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0).saturating_sub(ahead));
             let index = match known_keys.get(&key) {
                 Some(index) => *index,
@@ -209,7 +233,7 @@ impl TableFold<'_> {
                     index
                 }
             };
-            batch.entries.push(Entry { row: index, at, noted, transaction });
+            batch.entries.push(Entry { row: index, at, noted, transaction, cells });
         }
         Ok(batch)
     }
@@ -278,14 +302,15 @@ impl TableFold<'_> {
         if bulk {
             sent::expect_bulk(self.conn, self.table.synced.id)?;
         }
-        for Entry { row, at, noted, transaction } in &batch.entries {
+        let algorithm = self.table.synced.algorithm;
+        for Entry { row, at, noted, transaction, cells } in &mut batch.entries {
             let Some(row) = batch.rows.get_mut(*row) else { continue };
             let write = match noted {
                 Noted::Write(write) => write,
                 Noted::Hint if self.row_exists(&mut exists, &row.key)? => continue,
                 Noted::Hint => &LocalWrite::Delete,
             };
-            let after = capture::touch(row.clock.as_ref(), write, *at, self.highest);
+            let after = capture::touch(algorithm, row.clock.as_ref(), write, *at, self.highest);
             if row.clock.as_ref() == Some(&after) {
                 continue;
             }
@@ -297,9 +322,12 @@ impl TableFold<'_> {
                 LocalWrite::Insert | LocalWrite::InsertLate(_) | LocalWrite::Delete => UNSENT_WHOLE,
             };
             row.unsent = Some(row.unsent.map_or(unsent, |before| before.min(unsent)));
+            if buried::keeps(self.table) {
+                row.buried = Some(cells.take());
+            }
             row.clock = Some(after);
             row.changed = true;
-            row.transactions.extend(transaction);
+            row.transactions.extend(transaction.take());
         }
         Ok(())
     }
@@ -319,6 +347,9 @@ impl TableFold<'_> {
         for row in order.iter().filter_map(|index| batch.rows.get(*index)).filter(|row| row.changed) {
             if let Some(clock) = &row.clock {
                 statement.execute(params![row.key.0, clock.to_bytes(), row.unsent])?;
+            }
+            if let Some(cells) = &row.buried {
+                buried::store(self.conn, self.table, &row.key, cells.as_deref())?;
             }
             for transaction in &row.transactions {
                 groups::join(self.conn, self.table, &row.key, *transaction)?;

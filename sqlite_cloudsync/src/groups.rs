@@ -13,7 +13,7 @@ use rusqlite::{Connection, params};
 use crate::error::{Error, Result};
 use crate::savepoint::in_savepoint;
 use crate::table::{Table, journal_table};
-use crate::{fold, system, trigger};
+use crate::{catalog, fold, system, trigger};
 
 /// The table setting: 1 keeps the rows of a transaction together, 0 or NULL does not.
 pub const SETTING: &str = "atomic";
@@ -51,8 +51,7 @@ pub fn set_atomic(conn: &Connection, name: &str, value: &SqlValue) -> Result<()>
 /// # Errors
 /// The database cannot be written.
 pub fn prepare(conn: &Connection, table: &Table) -> Result<()> {
-    let sql = "SELECT 1 FROM pragma_table_xinfo(?1, 'main') WHERE name = 'txn'";
-    if !table.synced.atomic || conn.prepare(sql)?.exists([journal_table(&table.synced.name)])? {
+    if !table.synced.atomic || catalog::has_column(conn, &journal_table(&table.synced.name), "txn")? {
         return Ok(());
     }
     Ok(conn.execute_batch(&format!("ALTER TABLE {} ADD COLUMN txn", table.journal()))?)

@@ -9,6 +9,7 @@ use roaring::RoaringTreemap;
 use rusqlite::{Connection, params, params_from_iter};
 
 use crate::apply;
+use crate::buried;
 use crate::error::Result;
 use crate::fold;
 use crate::groups;
@@ -200,6 +201,9 @@ pub fn forget_row(conn: &Connection, table: &Table, key: &Key) -> Result<()> {
     fold::while_applying(conn, || {
         conn.prepare_cached(&delete)?.execute(params_from_iter(values.iter().map(Bound)))?;
         conn.prepare_cached(&format!("DELETE FROM {} WHERE key = ?1", table.clocks()))?.execute([&key.0])?;
+        if buried::keeps(table) {
+            buried::store(conn, table, key, None)?;
+        }
         groups::leave(conn, table, key)
     })
 }

@@ -4,13 +4,13 @@ use cloudsync_shared::id::{ColumnId, SiteId};
 use cloudsync_shared::key::MAX_KEY_COLUMNS;
 use cloudsync_shared::schema::Algorithm;
 use rusqlite::types::Value as SqlValue;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use crate::catalog::{self, TableInfo};
 use crate::error::{Error, Result};
 use crate::savepoint::in_savepoint;
 use crate::table::{Table, clock_table, journal_table};
-use crate::{apply, fold, groups, parked, quote, system, trigger};
+use crate::{apply, buried, fold, groups, parked, quote, system, trigger};
 
 /// Flag of `cloudsync_init`: accept a key of one INTEGER PRIMARY KEY column.
 pub const ALLOW_INTEGER_KEY: i64 = 1;
@@ -25,7 +25,7 @@ pub const MAX_TABLE_NAME_BYTES: usize = 512;
 /// # Errors
 /// The table cannot be synced; the message lists every reason.
 pub fn init(conn: &Connection, name: &str, algorithm: &str, flags: i64) -> Result<SiteId> {
-    let algorithm = parse_algorithm(algorithm)?;
+    let algorithm = Algorithm::from_name(algorithm)?;
     in_savepoint(conn, || {
         if name == "*" {
             init_all(conn, algorithm, flags)?;
@@ -36,15 +36,6 @@ pub fn init(conn: &Connection, name: &str, algorithm: &str, flags: i64) -> Resul
         system::site_id(conn)?
             .ok_or_else(|| Error::state("table cloudsync_site_id has lost this database's id"))
     })
-}
-
-fn parse_algorithm(name: &str) -> Result<Algorithm> {
-    match name.to_ascii_lowercase().as_str() {
-        "dws" | "aws" => {
-            Err(Error::state(format!("algorithm '{name}' is not supported yet: use 'cls' or 'gos'")))
-        }
-        _ => Ok(Algorithm::from_name(name)?),
-    }
 }
 
 fn init_all(conn: &Connection, algorithm: Algorithm, flags: i64) -> Result<()> {
@@ -181,7 +172,7 @@ fn create_tables(conn: &Connection, table: &Table) -> Result<()> {
         quote::main(&format!("{clocks}_unsent")),
         quote::ident(&clocks),
     ))?;
-    Ok(())
+    buried::prepare(conn, table)
 }
 
 /// Ends the syncing of a table. With the last one the system tables go too.
@@ -203,9 +194,10 @@ pub fn cleanup(conn: &Connection, name: &str) -> Result<()> {
 fn cleanup_one(conn: &Connection, name: &str) -> Result<()> {
     trigger::drop_all(conn, name)?;
     conn.execute_batch(&format!(
-        "DROP TABLE IF EXISTS {}; DROP TABLE IF EXISTS {};",
+        "DROP TABLE IF EXISTS {}; DROP TABLE IF EXISTS {}; DROP TABLE IF EXISTS {};",
         quote::main(&journal_table(name)),
-        quote::main(&clock_table(name))
+        quote::main(&clock_table(name)),
+        quote::main(&buried::buried_table(name))
     ))?;
     conn.execute("DELETE FROM main.cloudsync_table_settings WHERE tbl_name = ?1", [name])?;
     conn.execute(
@@ -328,6 +320,7 @@ pub fn refresh(conn: &Connection) -> Result<()> {
     for table in Table::all(conn)? {
         check_key_width(conn, &table)?;
         add_masks(conn, &table)?;
+        buried::prepare(conn, &table)?;
         groups::prepare(conn, &table)?;
         trigger::rebuild(conn, &table)?;
     }
@@ -349,11 +342,8 @@ fn check_key_width(conn: &Connection, table: &Table) -> Result<()> {
 
 fn add_masks(conn: &Connection, table: &Table) -> Result<()> {
     for group in 1..=table.extra_masks() {
-        let sql = "SELECT 1 FROM pragma_table_xinfo(?1, 'main') WHERE name = ?2";
-        let journal = journal_table(&table.synced.name);
         let name = format!("m{group}");
-        let found: Option<i64> = conn.query_row(sql, params![journal, name], |row| row.get(0)).optional()?;
-        if found.is_none() {
+        if !catalog::has_column(conn, &journal_table(&table.synced.name), &name)? {
             conn.execute_batch(&format!("ALTER TABLE {} ADD COLUMN {name}", table.journal()))?;
         }
     }

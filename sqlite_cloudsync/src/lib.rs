@@ -5,6 +5,7 @@
 //! they leave by the `outbox` and come in by the `inbox`, as the `network` session says.
 
 pub mod apply;
+pub mod buried;
 pub mod catalog;
 pub mod changes;
 #[cfg(feature = "loadable")]
@@ -37,6 +38,7 @@ pub mod table;
 pub mod transaction;
 pub mod trigger;
 pub mod value;
+mod whole_row;
 
 use rusqlite::Connection;
 

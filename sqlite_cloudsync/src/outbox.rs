@@ -216,6 +216,7 @@ fn take_table(
 ) -> Result<()> {
     let mut changes = TableChanges {
         table: table.schema.name.clone(),
+        algorithm: Some(table.synced.algorithm),
         columns: table.schema.columns.iter().map(|column| column.name.clone()).collect(),
         rows: Vec::new(),
     };

@@ -29,8 +29,12 @@ pub const CREATE: &str = "CREATE TABLE IF NOT EXISTS main.cloudsync_parked (
 /// # Errors
 /// The database failed.
 pub fn park(conn: &Connection, told: &TableChanges, row: &RowChange, refusal: &Refusal) -> Result<()> {
-    let (table, columns) = (told.table.clone(), told.columns.clone());
-    let alone = TableChanges { table, columns, rows: vec![row.clone()] };
+    let alone = TableChanges {
+        rows: vec![row.clone()],
+        columns: told.columns.clone(),
+        table: told.table.clone(),
+        ..*told
+    };
     let change = wire::encode(&Message::Payload(ChangeBatch { tables: vec![alone] }))?;
     let row_id = row.row_id.and_then(|id| i64::try_from(id.0).ok());
     conn.prepare_cached(

@@ -27,7 +27,7 @@ impl Aggregate<Collector, Option<Vec<u8>>> for Encode {
 
     fn step(&self, context: &mut Context<'_>, collector: &mut Collector) -> rusqlite::Result<()> {
         let table: String = context.get(0)?;
-        collector.add(&table, read_row(context)?);
+        collector.add(&table, read_row(context)?).map_err(Error::from)?;
         Ok(())
     }
 

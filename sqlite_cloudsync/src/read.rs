@@ -9,6 +9,7 @@ use cloudsync_shared::key::Key;
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, Row, Statement, params_from_iter};
 
+use crate::buried;
 use crate::error::{Error, Result};
 use crate::fold::fold;
 use crate::table::Table;
@@ -66,7 +67,8 @@ pub fn collect(conn: &Connection, filter: &Filter) -> Result<Collected> {
         }
         let room = filter.limit.map(|limit| limit.saturating_sub(collected.batch.row_count()));
         let columns = table.schema.columns.iter().map(|column| column.name.clone()).collect();
-        let changes = TableChanges { table: name.clone(), columns, rows: Vec::new() };
+        let algorithm = Some(table.synced.algorithm);
+        let changes = TableChanges { table: name.clone(), algorithm, columns, rows: Vec::new() };
         let mut reader =
             TableReader { conn, table: &table, sites: &sites, filter, room, changes, skipped: Vec::new() };
         reader.rows_with_clocks()?;
@@ -143,7 +145,8 @@ impl TableReader<'_> {
         }
         let Some(wanted) = self.wanted(&clock, since) else { return Ok(()) };
         if !clock.length.is_alive() {
-            self.push(RowChange { row_id, key, length: clock.length, life: clock.life, cells: Vec::new() });
+            let cells = buried::cells(self.conn, self.table, &key, &clock)?;
+            self.push(change(row_id, key, &clock, cells));
             return Ok(());
         }
         let bound = self.table.key_values(&key)?;
@@ -153,7 +156,7 @@ impl TableReader<'_> {
             return Ok(());
         };
         let cells = self.cells(found, 0, &clock, &wanted)?;
-        self.push(RowChange { row_id, key, length: clock.length, life: clock.life, cells });
+        self.push(change(row_id, key, &clock, cells));
         Ok(())
     }
 
@@ -185,7 +188,7 @@ impl TableReader<'_> {
                 continue;
             }
             let cells = self.cells(row, self.table.info.key.len(), &clock, &wanted)?;
-            self.push(RowChange { row_id: None, key, length: clock.length, life: clock.life, cells });
+            self.push(change(None, key, &clock, cells));
         }
         Ok(())
     }
@@ -201,10 +204,10 @@ impl TableReader<'_> {
             true => self.table.schema.columns.iter().map(|column| told(clock.cell(column.id))).collect(),
             false => Vec::new(),
         };
-        if !told(clock.life) && !cells.contains(&true) {
+        if !told(clock.life) && !cells.contains(&true) && !clock.past.stamps().any(told) {
             return None;
         }
-        Some(if self.filter.whole { vec![true; cells.len()] } else { cells })
+        Some(if self.filter.whole || buried::keeps(self.table) { vec![true; cells.len()] } else { cells })
     }
 
     fn cells(
@@ -241,4 +244,8 @@ impl TableReader<'_> {
             Error::state(format!("a row clock names site {}, which cloudsync_site_id lacks", ordinal.0))
         })
     }
+}
+
+fn change(row_id: Option<RowId>, key: Key, clock: &RowClock<SiteId>, cells: Vec<CellChange>) -> RowChange {
+    RowChange { row_id, key, length: clock.length, life: clock.life, cells, past: clock.past.clone() }
 }

@@ -5,22 +5,26 @@ use std::collections::HashMap;
 
 use cloudsync_shared::change::{ChangeBatch, RowChange};
 use cloudsync_shared::clock::RowClock;
-use cloudsync_shared::id::CausalLength;
+use cloudsync_shared::id::{CausalLength, SiteId};
 use cloudsync_shared::key::Key;
+use cloudsync_shared::vector::Past;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::Result;
+use crate::system;
 use crate::table::Table;
 
-/// The causal lengths of the living rows in a reply, by table and key.
-pub struct Renewed(HashMap<(String, Key), CausalLength>);
+/// The causal lengths of the living rows in a reply and what is behind them, by table and key.
+pub struct Renewed(HashMap<(String, Key), (CausalLength, Past<SiteId>)>);
 
 impl Renewed {
     /// Those of the rows that the server gave back.
     pub fn of(restored: &ChangeBatch) -> Renewed {
         let rows = restored.tables.iter().flat_map(|table| table.rows.iter().map(move |row| (table, row)));
         let living = rows.filter(|(_, row)| row.length.is_alive());
-        Renewed(living.map(|(table, row)| ((table.table.clone(), row.key.clone()), row.length)).collect())
+        let lives = living
+            .map(|(table, row)| ((table.table.clone(), row.key.clone()), (row.length, row.past.clone())));
+        Renewed(lives.collect())
     }
 
     /// Lifts the clock of a row that was accepted to the length that the server has given it, so that what
@@ -33,15 +37,16 @@ impl Renewed {
         if self.0.is_empty() || sent.row_id.is_some() || !sent.length.is_alive() {
             return Ok(());
         }
-        let length = self.0.get(&(table.schema.name.clone(), sent.key.clone()));
-        match length.and_then(|length| length.0.checked_sub(sent.length.0)) {
-            Some(by) if by > 0 => lift(conn, table, &sent.key, by),
+        let renewed = self.0.get(&(table.schema.name.clone(), sent.key.clone()));
+        let Some((length, past)) = renewed else { return Ok(()) };
+        match length.0.checked_sub(sent.length.0) {
+            Some(by) if by > 0 => lift(conn, table, &sent.key, by, past),
             _ => Ok(()),
         }
     }
 }
 
-fn lift(conn: &Connection, table: &Table, key: &Key, by: u32) -> Result<()> {
+fn lift(conn: &Connection, table: &Table, key: &Key, by: u32, past: &Past<SiteId>) -> Result<()> {
     let clocks = table.clocks();
     let stored: Option<Vec<u8>> = conn
         .prepare_cached(&format!("SELECT clock FROM {clocks} WHERE key = ?1"))?
@@ -50,6 +55,8 @@ fn lift(conn: &Connection, table: &Table, key: &Key, by: u32) -> Result<()> {
     let Some(stored) = stored else { return Ok(()) };
     let mut clock = RowClock::from_bytes(&stored)?;
     clock.length = CausalLength(clock.length.0.saturating_add(by));
+    let ordinals = past.map_sites(|site| system::ordinal(conn, site))?;
+    clock.past = clock.past.join(&ordinals);
     conn.prepare_cached(&format!("UPDATE {clocks} SET clock = ?1 WHERE key = ?2"))?
         .execute(params![clock.to_bytes(), key.0])?;
     Ok(())

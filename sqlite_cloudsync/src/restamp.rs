@@ -57,7 +57,7 @@ struct Entry {
 impl Entry {
     fn stamps(&self) -> impl Iterator<Item = Stamp<SiteOrdinal>> {
         let cells = self.clock.own_cells().iter().map(|(_, stamp)| *stamp);
-        cells.chain([self.clock.life])
+        cells.chain([self.clock.life]).chain(self.clock.past.stamps())
     }
 
     /// Whether a stamp is of a local write that was never sent, from a time that has not come yet.

@@ -16,7 +16,7 @@ use rusqlite::{Connection, Statement, params_from_iter};
 use crate::error::{Error, Result};
 use crate::table::Table;
 use crate::value::Bound;
-use crate::{catalog, quote, refusal};
+use crate::{buried, catalog, quote, refusal};
 
 /// What became of a write.
 pub enum Written {
@@ -77,9 +77,12 @@ impl<'a> RowWriter<'a> {
         };
         let done = match &row.action {
             RowAction::Nothing | RowAction::ClockOnly => return Ok(Written::Done),
+            RowAction::Insert { .. } | RowAction::Bury { .. } if buried::keeps(self.table) => {
+                buried::write(self.conn, self.table, self.plan, row)
+            }
             RowAction::Insert { cells } => self.insert(change, cells),
             RowAction::Update { cells, reset } => self.update(change, cells, reset),
-            RowAction::Delete => self.run(Kind::Delete, change, &[], &[]),
+            RowAction::Delete | RowAction::Bury { .. } => self.run(Kind::Delete, change, &[], &[]),
         };
         match done {
             Ok(_) => Ok(Written::Done),

@@ -10,6 +10,7 @@ use cloudsync_shared::key::Key;
 use cloudsync_shared::value::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
+use crate::buried;
 use crate::error::{Error, Result};
 use crate::quote;
 use crate::system;
@@ -71,10 +72,14 @@ impl<'a> RowReader<'a> {
             length: clock.length,
             life: clock.life,
             cells: Vec::new(),
+            past: clock.past.clone(),
         };
         if !clock.length.is_alive() {
+            change.cells = buried::cells(self.conn, self.table, key, &clock)?;
             return Ok(Some(change));
         }
+        // What brings a row back brings it back whole.
+        let unsent = if buried::keeps(self.table) { 0 } else { unsent };
         let values = self.table.key_values(key)?;
         let mut statement = self.conn.prepare_cached(&self.select)?;
         let mut rows = statement.query(params_from_iter(values.iter().map(Bound)))?;
@@ -164,7 +169,8 @@ impl BaseScan {
                 continue;
             }
             let cells = cells(table, row, table.info.key.len(), &clock, 0)?;
-            changes.push(RowChange { row_id: None, key, length: clock.length, life: clock.life, cells });
+            let (length, life, past) = (clock.length, clock.life, clock.past.clone());
+            changes.push(RowChange { row_id: None, key, length, life, cells, past });
             if changes.len() == BASE_ROWS {
                 break;
             }

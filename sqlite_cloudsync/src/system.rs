@@ -262,6 +262,18 @@ pub fn add_site(conn: &Connection, site: SiteId) -> Result<SiteOrdinal> {
     Ok(SiteOrdinal(conn.prepare_cached(sql)?.query_row(params![site.0], |row| row.get(0))?))
 }
 
+/// The ordinal of a site, a new one if it was never met.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn ordinal(conn: &Connection, site: SiteId) -> Result<SiteOrdinal> {
+    let mut known = conn.prepare_cached("SELECT id FROM main.cloudsync_site_id WHERE site_id = ?1")?;
+    match known.query_row(params![site.0], |row| row.get(0)).optional()? {
+        Some(id) => Ok(SiteOrdinal(id)),
+        None => add_site(conn, site),
+    }
+}
+
 /// All synced tables, in the order of their init.
 ///
 /// # Errors

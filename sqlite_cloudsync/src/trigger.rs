@@ -10,9 +10,9 @@ use rusqlite::Connection;
 
 use crate::catalog::{Affinity, ColumnInfo, UniqueIndex};
 use crate::error::Result;
-use crate::quote;
 use crate::table::{MASK_BITS, Table, journal_table};
 use crate::transaction;
+use crate::{buried, quote};
 
 /// Journal: the row was inserted, or replaced as a whole.
 pub const OP_INSERT: i64 = 0;
@@ -162,8 +162,15 @@ fn same_key(table: &Table, left: &str, right: &str) -> String {
 }
 
 fn note(table: &Table, op: i64, row: &str) -> String {
+    let (mut names, mut values) = (String::new(), String::new());
+    if op == OP_DELETE && buried::keeps(table) {
+        for column in &table.schema.columns {
+            names.push_str(&format!(", {}", buried::journal_column(column.id)));
+            values.push_str(&format!(", {row}.{}", quote::ident(&column.name)));
+        }
+    }
     let op = operation(table, &op.to_string());
-    journal_insert(table, "", &format!("VALUES({op}, {NOW}, {})", key_list(table, row)))
+    journal_insert(table, &names, &format!("VALUES({op}, {NOW}, {}{values})", key_list(table, row)))
 }
 
 fn note_update(table: &Table) -> String {

@@ -57,7 +57,7 @@ fn init_tells_every_reason_at_once() {
     assert!(refused(&conn, "SELECT cloudsync_init('missing')").contains("does not exist"));
     assert!(refused(&conn, "SELECT cloudsync_init(NULL)").contains("must be a text"));
     assert!(refused(&conn, "SELECT cloudsync_init('number', 'what', 1)").contains("'what'"));
-    assert!(refused(&conn, "SELECT cloudsync_init('number', 'dws', 1)").contains("not supported yet"));
+    assert!(refused(&conn, "SELECT cloudsync_init('number', 'lww', 1)").contains("unknown algorithm"));
     assert!(refused(&conn, "SELECT cloudsync_init('number', 'gos', 1)").contains("cloudsync_cleanup"));
     assert!(refused(&conn, "SELECT cloudsync_init('cloudsync_settings')").contains("system table"));
     assert!(refused(&conn, "SELECT cloudsync_enable('v')").contains("cloudsync_init('v')"));

@@ -7,6 +7,7 @@ use cloudsync_shared::id::{CausalLength, SiteId};
 use cloudsync_shared::key::Key;
 use cloudsync_shared::message::{Message, PullReply, PullRequest, PushReply, PushRequest, RowResult};
 use cloudsync_shared::value::Value;
+use cloudsync_shared::vector::Past;
 use cloudsync_shared::wire;
 
 use crate::ask::{error, post};
@@ -27,9 +28,11 @@ fn push(user: &str, site: u8, id: &str, owner: &str) -> PushReply {
         length: CausalLength(1),
         life: stamp,
         cells: cells.map(|(column, value)| CellChange { column, stamp, value }).collect(),
+        past: Past::default(),
     };
     let table = TableChanges {
         table: "task".to_owned(),
+        algorithm: None,
         columns: vec!["owner".to_owned(), "title".to_owned()],
         rows: vec![row],
     };

@@ -8,6 +8,7 @@ use cloudsync_shared::capture::{self, LocalWrite};
 use cloudsync_shared::clock::{RowClock, Stamp};
 use cloudsync_shared::hlc::Version;
 use cloudsync_shared::id::{CausalLength, ColumnId, SiteOrdinal};
+use cloudsync_shared::schema::Algorithm;
 use pgrx::pg_extern;
 use roaring::RoaringTreemap;
 
@@ -65,7 +66,11 @@ pub fn update(stamp: i64, columns: &[ColumnId]) -> Vec<u8> {
 }
 
 /// A clock after the write that a delta tells of.
-pub fn touch(clock: &RowClock<SiteOrdinal>, delta: &RowClock<SiteOrdinal>) -> RowClock<SiteOrdinal> {
+pub fn touch(
+    algorithm: Algorithm,
+    clock: &RowClock<SiteOrdinal>,
+    delta: &RowClock<SiteOrdinal>,
+) -> RowClock<SiteOrdinal> {
     let version = delta.highest();
     let write = if !delta.length.is_alive() {
         LocalWrite::Delete
@@ -75,7 +80,11 @@ pub fn touch(clock: &RowClock<SiteOrdinal>, delta: &RowClock<SiteOrdinal>) -> Ro
         LocalWrite::Insert
     };
     let before = Version(version.0.saturating_sub(1));
-    capture::touch(Some(clock), &write, version.millis(), before).remembering(Some(clock))
+    capture::touch(algorithm, Some(clock), &write, version.millis(), before).remembering(Some(clock))
+}
+
+fn algorithm(number: i32) -> Algorithm {
+    u8::try_from(number).ok().and_then(Algorithm::from_number).unwrap_or_default()
 }
 
 fn local(stamp: i64) -> Stamp<SiteOrdinal> {
@@ -98,10 +107,11 @@ fn cloudsync_insert_delta(stamp: i64) -> Vec<u8> {
     RowClock::new(CausalLength::FIRST, local(stamp)).to_bytes()
 }
 
-/// `cloudsync.delete_delta(stamp bigint) RETURNS bytea`.
+/// `cloudsync.delete_delta(stamp bigint, algorithm int) RETURNS bytea`.
 #[pg_extern(sql = false)]
-fn cloudsync_delete_delta(stamp: i64) -> Vec<u8> {
-    RowClock::new(CausalLength::FIRST.deleted(), local(stamp)).to_bytes()
+fn cloudsync_delete_delta(stamp: i64, number: i32) -> Vec<u8> {
+    let delta = RowClock::new(CausalLength::FIRST.deleted(), local(stamp));
+    touch(algorithm(number), &capture::base_clock(), &delta).to_bytes()
 }
 
 /// `cloudsync.join_deltas(a bytea, b bytea) RETURNS bytea`: two updates of one row as one.
@@ -118,10 +128,10 @@ fn cloudsync_join_deltas(first: Option<&[u8]>, second: Option<&[u8]>) -> Option<
     Some(joined.to_bytes())
 }
 
-/// `cloudsync.clock_touch(clock bytea, delta bytea) RETURNS bytea`.
+/// `cloudsync.clock_touch(clock bytea, delta bytea, algorithm int) RETURNS bytea`.
 #[pg_extern(sql = false)]
-fn cloudsync_clock_touch(clock: &[u8], delta: &[u8]) -> Vec<u8> {
-    touch(&read(clock), &read(delta)).to_bytes()
+fn cloudsync_clock_touch(clock: &[u8], delta: &[u8], number: i32) -> Vec<u8> {
+    touch(algorithm(number), &read(clock), &read(delta)).to_bytes()
 }
 
 /// `cloudsync.clock_is_alive(clock bytea) RETURNS bool`.

@@ -16,8 +16,14 @@ const COLUMNS_PER_CALL: usize = 48;
 const STAMP: &str = "(SELECT cloudsync.local_stamp(h.version) FROM cloudsync.highest h)";
 const INSERTED: &str =
     "(SELECT cloudsync.insert_delta(cloudsync.local_stamp(h.version)) FROM cloudsync.highest h)";
-const DELETED: &str =
-    "(SELECT cloudsync.delete_delta(cloudsync.local_stamp(h.version)) FROM cloudsync.highest h)";
+
+/// The delta of a delete.
+fn deletion(table: &SyncedTable) -> String {
+    format!(
+        "(SELECT cloudsync.delete_delta(cloudsync.local_stamp(h.version), {}) FROM cloudsync.highest h)",
+        table.algorithm.number()
+    )
+}
 
 /// The statement that captures one kind of write on `relation`, the table itself or a partition.
 ///
@@ -53,10 +59,11 @@ fn change(table: &SyncedTable, deltas: &str) -> String {
     );
     format!(
         "WITH d AS MATERIALIZED ({deltas}), \
-         u AS (UPDATE {clock} c SET clock = cloudsync.clock_touch(c.clock, d.delta) FROM d \
+         u AS (UPDATE {clock} c SET clock = cloudsync.clock_touch(c.clock, d.delta, {algorithm}) FROM d \
              WHERE {same} AND (cloudsync.clock_is_alive(c.clock) OR {exists}) RETURNING c.row_id), \
          i AS ({inserted}), \
          t AS (SELECT u.row_id FROM u UNION ALL SELECT i.row_id FROM i)",
+        algorithm = table.algorithm.number(),
         clock = table.clock,
         exists = exists(table, table.relation, clock_key("c")),
         inserted = merge(table, &missing),
@@ -70,8 +77,9 @@ fn merge(table: &SyncedTable, deltas: &str) -> String {
     let keys = key_list(table);
     format!(
         "INSERT INTO {clock} AS c ({keys}, clock) {deltas} \
-         ON CONFLICT ({keys}) DO UPDATE SET clock = cloudsync.clock_touch(c.clock, excluded.clock) \
+         ON CONFLICT ({keys}) DO UPDATE SET clock = cloudsync.clock_touch(c.clock, excluded.clock, {algorithm}) \
          WHERE cloudsync.clock_is_alive(c.clock) OR {exists} RETURNING c.row_id",
+        algorithm = table.algorithm.number(),
         clock = table.clock,
         exists = exists(table, table.relation, |at| format!("excluded.{}", SyncedTable::clock_key(at))),
     )
@@ -99,7 +107,11 @@ fn deleted(table: &SyncedTable, mode: Mode) -> String {
         .map(|at| format!("{} AS {}", column_of("o", table, at), SyncedTable::clock_key(at)))
         .collect();
     let order = columns_of("o", table);
-    format!("SELECT {}, {DELETED} AS delta FROM {OLD_ROWS} o{gone} ORDER BY {order}", keys.join(", "))
+    format!(
+        "SELECT {}, {} AS delta FROM {OLD_ROWS} o{gone} ORDER BY {order}",
+        keys.join(", "),
+        deletion(table)
+    )
 }
 
 /// Old and new rows paired by key: a key that is only among the old ones was deleted, one that is
@@ -112,12 +124,13 @@ fn updated(table: &SyncedTable) -> Result<String> {
         .collect();
     Ok(format!(
         "SELECT {keys}, d.delta FROM (\
-             SELECT {select}, CASE WHEN o.here IS NULL THEN {INSERTED} WHEN n.here IS NULL THEN {DELETED} \
+             SELECT {select}, CASE WHEN o.here IS NULL THEN {INSERTED} WHEN n.here IS NULL THEN {deleted} \
                  ELSE {changed} END AS delta \
              FROM ({old}) o FULL JOIN ({new}) n ON {join}\
          ) d WHERE d.delta IS NOT NULL",
         keys = key_list_of("d", table),
         select = keys.join(", "),
+        deleted = deletion(table),
         changed = changed_columns(table)?,
         old = renamed(table, OLD_ROWS),
         new = renamed(table, NEW_ROWS),
@@ -144,8 +157,10 @@ fn truncated(table: &SyncedTable, relation: pg_sys::Oid) -> String {
         format!(" AND {}", exists(table, relation, key))
     };
     format!(
-        "UPDATE {clock} c SET clock = cloudsync.clock_touch(c.clock, {DELETED}) \
+        "UPDATE {clock} c SET clock = cloudsync.clock_touch(c.clock, {deleted}, {algorithm}) \
          WHERE cloudsync.clock_is_alive(c.clock){within} RETURNING c.row_id",
+        deleted = deletion(table),
+        algorithm = table.algorithm.number(),
         clock = table.clock,
     )
 }

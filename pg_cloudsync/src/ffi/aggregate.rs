@@ -21,7 +21,8 @@ fn cloudsync_payload_step(fcinfo: pg_sys::FunctionCallInfo) -> Internal {
     let state = or_report(state(fcinfo));
     let (table, told) = or_report(read(fcinfo));
     // SAFETY: the state was made by `state`, lives as long as the aggregation, and is nobody else's.
-    unsafe { (*state).add(&table, told) };
+    let added = unsafe { (*state).add(&table, told) };
+    or_report(added.map_err(PgError::from));
     Internal::from(Some(pg_sys::Datum::from(state)))
 }
 

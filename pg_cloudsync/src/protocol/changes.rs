@@ -8,7 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::vec::IntoIter;
 
-use cloudsync_shared::cells::{life_name, lines};
+use cloudsync_shared::cells::lines;
 use cloudsync_shared::change::RowChange;
 use cloudsync_shared::clock::Stamp;
 use cloudsync_shared::hlc::Version;
@@ -175,7 +175,8 @@ WHERE c.oid OPERATOR(pg_catalog.=) ANY (CAST($1 AS pg_catalog.oid[]))
 fn tombstone(sites: &SiteNames, row: &ClockRow) -> Result<RowChange> {
     let clock = sites.with_ids(&row.clock)?;
     let key = Key::encode(&row.keys)?;
-    Ok(RowChange { row_id: None, key, length: clock.length, life: clock.life, cells: Vec::new() })
+    let (length, life, past) = (clock.length, clock.life, clock.past);
+    Ok(RowChange { row_id: None, key, length, life, cells: Vec::new(), past })
 }
 
 /// The change with its cells' columns counted among all columns of the table, not only among those
@@ -191,14 +192,13 @@ fn with_places(table: &Table, mut change: RowChange) -> RowChange {
 }
 
 fn tell(table: &Table, change: &RowChange, filter: Filter, ready: &mut VecDeque<ChangeLine>) {
+    let columns: Vec<String> = table.columns.iter().map(|column| column.name.clone()).collect();
     for line in lines(change, |stamp| filter.wants(stamp)) {
-        let cell = line.cell.and_then(|at| change.cells.get(at));
-        let column = cell.and_then(|cell| table.columns.get(cell.column)).map(|column| column.name.as_str());
         ready.push_back(ChangeLine {
             table: table.schema.name.clone(),
             key: change.key.0.clone(),
-            column: column.unwrap_or(life_name(change.length)).to_owned(),
-            value: cell.map(|cell| encoded(&cell.value)),
+            column: line.column(change, &columns).to_owned(),
+            value: line.value(change).map(|value| encoded(&value)),
             stamp: line.stamp,
             length: change.length.0,
             seq: line.seq,

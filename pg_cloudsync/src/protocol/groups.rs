@@ -88,7 +88,7 @@ impl Groups {
         let part = |table: &TableChanges| {
             let is_in = |key: &Key| !self.of_row(&table.table, key).is_some_and(|group| out.contains(&group));
             let rows = table.rows.iter().filter(|row| is_in(&row.key)).cloned().collect();
-            TableChanges { table: table.table.clone(), columns: table.columns.clone(), rows }
+            TableChanges { rows, columns: table.columns.clone(), table: table.table.clone(), ..*table }
         };
         let tables = batch.tables.iter().map(part).filter(|table| !table.rows.is_empty());
         ChangeBatch { tables: tables.collect() }

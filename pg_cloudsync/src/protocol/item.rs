@@ -3,7 +3,7 @@
 use cloudsync_shared::change::RowChange;
 use cloudsync_shared::clock::RowClock;
 use cloudsync_shared::id::{ColumnId, RowId, SiteId};
-use cloudsync_shared::merge::{RowAction, TablePlan, decide_row, is_too_long};
+use cloudsync_shared::merge::{RowAction, RowDecision, TablePlan, decide_row, is_too_long};
 use cloudsync_shared::port::Refusal;
 use cloudsync_shared::value::Value;
 
@@ -43,6 +43,9 @@ pub(super) struct Item<'a> {
     pub(super) action: RowAction,
     /// The clock to store.
     pub(super) after: RowClock<SiteId>,
+    /// Columns that the server writes itself: it had a later value of them than is told, and kept none when the
+    /// row was deleted.
+    pub(super) renewed: Vec<ColumnId>,
     /// Whether the caller holds the row's lock, and so may see and update it.
     pub(super) locked: bool,
     /// Whether the caller may see it, if it is alive and that was looked up.
@@ -82,6 +85,7 @@ impl<'a> Item<'a> {
             known,
             action: RowAction::Nothing,
             after: RowClock::new(change.length, change.life),
+            renewed: Vec::new(),
             locked: false,
             seen: None,
             too_long: false,
@@ -118,7 +122,9 @@ impl<'a> Item<'a> {
                 Shape::Update(ids(), reset)
             }
             RowAction::Delete => Shape::Delete,
-            RowAction::Nothing | RowAction::ClockOnly => Shape::None,
+            // What was in it is not kept: see `judge`.
+            RowAction::Bury { .. } if self.is_alive() => Shape::Delete,
+            RowAction::Bury { .. } | RowAction::Nothing | RowAction::ClockOnly => Shape::None,
         }
     }
 
@@ -149,8 +155,23 @@ impl<'a> Item<'a> {
     }
 
     fn judge(&mut self, work: &Work<'_>, sites: &SiteNames, local: Option<&RowClock<SiteId>>) {
-        let admitted = sites.admit(self.change, work.columns, local, self.names_row());
-        let decision = decide_row(&work.table.schema, work.columns, local, &admitted);
+        let schema = &work.table.schema;
+        let admitted = sites.admit(schema.algorithm, self.change, work.columns, local, self.names_row());
+        let mut decision = decide_row(schema, work.columns, local, &admitted);
+        self.renewed.clear();
+        if let Some(stored) = local.filter(|stored| !stored.length.is_alive()) {
+            if decision.clock.length.is_alive() && schema.algorithm.keeps_deleted() {
+                // The deleted row's values are not kept here, where they might come back to someone who was never
+                // to see them: it comes back with those that are told, and what was later is written anew.
+                decision = decide_row(schema, work.columns, Some(&stored.without_cells()), &admitted);
+                let columns = schema.columns.iter().map(|column| column.id);
+                let is_later = |id: &ColumnId| stored.cell(*id) > decision.clock.cell(*id);
+                self.renewed = columns.filter(is_later).collect();
+            } else if self.change.length.is_alive() && !decision.clock.length.is_alive() {
+                // Only a delete may move the clock of a row that stays dead.
+                decision = RowDecision { action: RowAction::Nothing, clock: stored.clone() };
+            }
+        }
         self.too_long = is_too_long(self.change, &admitted, local, self.names_row());
         self.action = decision.action;
         self.after = decision.clock.remembering(local);

@@ -113,7 +113,8 @@ impl Page<'_> {
 
     fn walk_table(&mut self, table: &Table, mut after: u64) -> Result<Option<u64>, PgError> {
         let columns = table.readable().map(|column| column.name.clone()).collect();
-        let mut told = TableChanges { table: table.schema.name.clone(), columns, rows: Vec::new() };
+        let (name, algorithm) = (table.schema.name.clone(), Some(table.schema.algorithm));
+        let mut told = TableChanges { table: name, algorithm, columns, rows: Vec::new() };
         let mut stopped = None;
         let chosen = self.choose(table)?;
         loop {

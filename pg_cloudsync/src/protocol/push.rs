@@ -99,8 +99,12 @@ pub(super) fn by_life(changes: ChangeBatch, tables: &[Table]) -> (ChangeBatch, C
             changes.fold();
             let (living, gone): (Vec<RowChange>, Vec<RowChange>) =
                 changes.rows.into_iter().partition(|row| row.length.is_alive());
-            let part =
-                |rows| TableChanges { table: changes.table.clone(), columns: changes.columns.clone(), rows };
+            let part = |rows| TableChanges {
+                rows,
+                columns: changes.columns.clone(),
+                table: changes.table.clone(),
+                ..changes
+            };
             if !living.is_empty() {
                 alive.tables.push(part(living));
             }
@@ -176,8 +180,9 @@ impl Passes<'_> {
             let is_open = |row: &&RowChange| matches!(known.get(&row.key), Some(RowOutcome::Refused(refusal)) if may_heal(refusal));
             let rows: Vec<RowChange> = table.rows.iter().filter(is_open).cloned().collect();
             if !rows.is_empty() {
+                let algorithm = table.algorithm;
                 let (table, columns) = (table.table.clone(), table.columns.clone());
-                again.tables.push(TableChanges { table, columns, rows });
+                again.tables.push(TableChanges { table, algorithm, columns, rows });
             }
         }
         again
@@ -282,7 +287,8 @@ fn restored(
             visible_changes(Mode::Write, table, &mut sites, &clocks)?.into_iter().flatten().collect();
         if !rows.is_empty() {
             let columns = table.readable().map(|column| column.name.clone()).collect();
-            restored.tables.push(TableChanges { table: name.clone(), columns, rows });
+            let algorithm = Some(table.schema.algorithm);
+            restored.tables.push(TableChanges { table: name.clone(), algorithm, columns, rows });
         }
     }
     Ok(restored)

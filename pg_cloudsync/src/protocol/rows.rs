@@ -181,12 +181,14 @@ fn change(
     let cells = columns.iter().zip(values).enumerate().map(|(at, (column, value))| {
         Ok(CellChange { column: at, stamp: stamp(row.clock.cell(column.id))?, value })
     });
+    let past = row.clock.past.map_sites(|site| sites.name(site))?;
     Ok(RowChange {
         row_id: Some(RowId(row.row_id)),
         key: Key::encode(&row.keys)?,
         length: row.clock.length,
         life: stamp(row.clock.life)?,
         cells: cells.collect::<Result<_, PgError>>()?,
+        past,
     })
 }
 

@@ -7,6 +7,7 @@ use cloudsync_shared::change::RowChange;
 use cloudsync_shared::clock::{RowClock, Stamp};
 use cloudsync_shared::id::{ColumnId, SiteId, SiteOrdinal};
 use cloudsync_shared::merge::{Sender, admit};
+use cloudsync_shared::schema::Algorithm;
 
 use super::identity::Identity;
 use super::spi::{Arg, Mode, query};
@@ -58,6 +59,7 @@ impl SiteNames {
     /// The change as it is to be merged, whatever its sender claims: see [`admit`].
     pub(super) fn admit<'a>(
         &self,
+        algorithm: Algorithm,
         change: &'a RowChange,
         columns: &[Option<ColumnId>],
         stored: Option<&RowClock<SiteId>>,
@@ -68,7 +70,7 @@ impl SiteNames {
         }
         let is_foreign = |site| self.foreign.contains(&site);
         let sender = Sender { site: self.pusher, is_foreign: &is_foreign };
-        admit(change, columns, stored, knows_row, sender)
+        admit(algorithm, change, columns, stored, knows_row, sender)
     }
 
     /// Whether a stamp is one that the pusher gave.
@@ -88,7 +90,8 @@ impl SiteNames {
         let mut unknown: Vec<i64> = Vec::new();
         for clock in clocks {
             let own = clock.own_cells().iter().map(|(_, stamp)| stamp.site);
-            for site in own.chain([clock.life.site]).chain(clock.ended().map(|stamp| stamp.site)) {
+            let others = clock.past.stamps().chain(clock.ended()).map(|stamp| stamp.site);
+            for site in own.chain([clock.life.site]).chain(others) {
                 if !self.by_ordinal.contains_key(&site) && unknown.last() != Some(&i64::from(site.0)) {
                     unknown.push(i64::from(site.0));
                 }
@@ -203,6 +206,7 @@ fn check_new(wanted: &[SiteId]) -> Result<(), PgError> {
 pub(super) fn sites_of(changes: &cloudsync_shared::change::ChangeBatch) -> impl Iterator<Item = SiteId> + '_ {
     changes.tables.iter().flat_map(|table| &table.rows).flat_map(|row| {
         let cells = row.cells.iter().map(|cell| cell.stamp.site);
-        cells.chain([row.life.site, Stamp::NEVER.site])
+        let past = row.past.stamps().map(|stamp| stamp.site);
+        cells.chain(past).chain([row.life.site, Stamp::NEVER.site])
     })
 }

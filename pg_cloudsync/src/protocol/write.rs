@@ -181,13 +181,15 @@ fn final_clocks(
     before: &Before,
 ) -> Result<Vec<(RowClock<SiteOrdinal>, bool)>, PgError> {
     let differing = differing(work, items, before, setting.triggers_touch)?;
-    let clocks = items.iter().zip(differing).map(|(item, columns)| {
+    let algorithm = work.table.schema.algorithm;
+    let clocks = items.iter().zip(differing).map(|(item, mut columns)| {
+        columns.extend(&item.renewed);
         let clock = setting.sites.with_ordinals(&item.after)?;
         if columns.is_empty() {
             return Ok((clock, false));
         }
         let write = LocalWrite::Update(columns);
-        Ok((touch(Some(&clock), &write, setting.now, setting.highest), true))
+        Ok((touch(algorithm, Some(&clock), &write, setting.now, setting.highest), true))
     });
     clocks.collect()
 }

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use crate::change::RowChange;
 use crate::clock::{RowClock, Stamp};
 use crate::id::{CausalLength, ColumnId, SiteId};
+use crate::merge::dws;
+use crate::schema::Algorithm;
 
 /// The most by which a change's causal length may exceed the stored one: a row is not inserted and deleted
 /// more often between two syncs.
@@ -30,9 +32,13 @@ pub struct Sender<'a> {
 /// that a tombstone ended either, was not told of what happened to the row before: it is taken to be
 /// about the row's present life, or to begin the next one. `knows_row` says that the change names the id.
 ///
+/// Where deletes win, that holds for the deletes that are older than the change. Where adds win there is
+/// nothing to say: a delete takes away only what it had seen.
+///
 /// A stamp that names a foreign site is taken as the sender's own, unless it is the stored one.
 /// `columns` maps the change's column indexes to the receiver's columns.
 pub fn admit<'a>(
+    algorithm: Algorithm,
     change: &'a RowChange,
     columns: &[Option<ColumnId>],
     stored: Option<&RowClock<SiteId>>,
@@ -42,8 +48,15 @@ pub fn admit<'a>(
     let mut admitted = Cow::Borrowed(change);
     if let Some(stored) = stored {
         let knows_life = knows_row || stored.ended() == Some(change.life);
-        if change.length.is_alive() && change.length < stored.length && !knows_life {
-            admitted.to_mut().length = stored.length.inserted();
+        let is_news = change.length.is_alive() && !knows_life;
+        match algorithm {
+            Algorithm::Cls | Algorithm::Gos if is_news && change.length < stored.length => {
+                admitted.to_mut().length = stored.length.inserted();
+            }
+            Algorithm::Dws if is_news => {
+                admitted = dws::after_older_deletes(change, stored).map_or(admitted, Cow::Owned);
+            }
+            _ => {}
         }
     }
     let is_forged = |stamp: Stamp<SiteId>, known: Option<Stamp<SiteId>>| {
@@ -85,6 +98,7 @@ mod tests {
     use crate::hlc::Version;
     use crate::key::Key;
     use crate::value::Value;
+    use crate::vector::Past;
 
     const OWN: SiteId = SiteId([1; 16]);
     const FOREIGN: SiteId = SiteId([2; 16]);
@@ -96,12 +110,13 @@ mod tests {
 
     fn change(length: u32, life: Stamp<SiteId>, cell: Stamp<SiteId>) -> RowChange {
         let cells = vec![CellChange { column: 0, stamp: cell, value: Value::Null }];
-        RowChange { row_id: None, key: Key(vec![5]), length: CausalLength(length), life, cells }
+        let (length, past) = (CausalLength(length), Past::default());
+        RowChange { row_id: None, key: Key(vec![5]), length, life, cells, past }
     }
 
     fn admitted(change: &RowChange, stored: Option<&RowClock<SiteId>>, knows_row: bool) -> RowChange {
         let sender = Sender { site: OWN, is_foreign: &|site| site == FOREIGN };
-        admit(change, &[Some(ColumnId(7))], stored, knows_row, sender).into_owned()
+        admit(Algorithm::Cls, change, &[Some(ColumnId(7))], stored, knows_row, sender).into_owned()
     }
 
     #[test]

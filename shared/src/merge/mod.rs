@@ -1,6 +1,8 @@
 //! Who wins a merge, and what follows for the row. Pure: clocks and changes in, decisions out.
 
 mod admit;
+mod aws;
+mod dws;
 mod plan;
 mod row;
 mod rule;
@@ -8,4 +10,4 @@ mod rule;
 pub use admit::{MAX_ADMITTED_LENGTH, MAX_LENGTH_STEP, Sender, admit, is_too_long};
 pub use plan::{PlannedRow, TablePlan, plan_table};
 pub use row::{RowAction, RowDecision, decide_row, join_changes};
-pub use rule::{Life, cell_wins, compare_life};
+pub use rule::{Life, Order, cell_wins, compare_deletes, compare_life};

@@ -46,6 +46,7 @@ pub fn plan_table<'a>(
     if clocks.len() != changes.rows.len() {
         return Err(Error::invalid_input("the number of clocks is not the number of changes"));
     }
+    check_algorithm(schema, changes)?;
     let columns: Vec<Option<ColumnId>> =
         changes.columns.iter().map(|name| schema.column(name).map(|column| column.id)).collect();
     let mut rows = Vec::with_capacity(changes.rows.len());
@@ -60,4 +61,17 @@ pub fn plan_table<'a>(
         rows.push(PlannedRow { index, action: decision.action, before, after: decision.clock });
     }
     Ok(TablePlan { schema, changes, columns, rows })
+}
+
+fn check_algorithm(schema: &TableSchema, changes: &TableChanges) -> Result<()> {
+    match changes.algorithm {
+        Some(told) if told != schema.algorithm => Err(Error::schema_mismatch(format!(
+            "table {} is synced with algorithm {} there and with {} here: call cloudsync_init with the same \
+             algorithm on both sides",
+            schema.name,
+            told.name(),
+            schema.algorithm.name()
+        ))),
+        _ => Ok(()),
+    }
 }

@@ -1,10 +1,11 @@
 //! One row: its clock and a change in, what to do and the new clock out.
 
-use crate::change::RowChange;
+use crate::change::{CellChange, RowChange};
 use crate::clock::{RowClock, Stamp};
 use crate::id::{ColumnId, SiteId};
 use crate::merge::rule::{Life, cell_wins, compare_life};
-use crate::schema::TableSchema;
+use crate::merge::{aws, dws};
+use crate::schema::{Algorithm, TableSchema};
 
 /// What an engine has to do with the row itself.
 ///
@@ -15,7 +16,8 @@ pub enum RowAction {
     Nothing,
     /// Only the clock moves.
     ClockOnly,
-    /// The row does not exist here: insert it with these cells, defaults elsewhere.
+    /// The row does not exist here: insert it with these cells, over what was buried of it, defaults
+    /// elsewhere.
     Insert {
         /// The cells to write.
         cells: Vec<usize>,
@@ -29,6 +31,12 @@ pub enum RowAction {
     },
     /// The row exists here and is to be removed.
     Delete,
+    /// The row is not to exist here, but its cells are to be kept, with these over them: a later write may
+    /// bring it back.
+    Bury {
+        /// The cells to write.
+        cells: Vec<usize>,
+    },
 }
 
 /// A decision about one row.
@@ -50,6 +58,19 @@ pub fn decide_row(
     local: Option<&RowClock<SiteId>>,
     change: &RowChange,
 ) -> RowDecision {
+    match schema.algorithm {
+        Algorithm::Cls | Algorithm::Gos => decide_by_length(schema, columns, local, change),
+        Algorithm::Dws => dws::decide(schema, columns, local, change),
+        Algorithm::Aws => aws::decide(schema, columns, local, change),
+    }
+}
+
+fn decide_by_length(
+    schema: &TableSchema,
+    columns: &[Option<ColumnId>],
+    local: Option<&RowClock<SiteId>>,
+    change: &RowChange,
+) -> RowDecision {
     let Some(local) = local else {
         return begin_life(schema, columns, false, change);
     };
@@ -60,7 +81,8 @@ pub fn decide_row(
     }
 }
 
-fn begin_life(
+/// The change's life in place of whatever there was.
+pub(super) fn begin_life(
     schema: &TableSchema,
     columns: &[Option<ColumnId>],
     exists: bool,
@@ -90,7 +112,8 @@ fn begin_life(
     RowDecision { action, clock }
 }
 
-fn same_life(
+/// The cells of one life compete one by one.
+pub(super) fn same_life(
     schema: &TableSchema,
     columns: &[Option<ColumnId>],
     local: &RowClock<SiteId>,
@@ -98,12 +121,8 @@ fn same_life(
 ) -> RowDecision {
     let mut clock = local.clone();
     if change.life > local.life {
-        clock = RowClock::new(local.length, change.life);
-        if local.length.is_alive() {
-            for column in &schema.columns {
-                clock.set_cell(column.id, local.cell(column.id));
-            }
-        }
+        let kept = schema.columns.iter().filter(|_| local.length.is_alive()).map(|column| column.id);
+        clock.set_life(change.life, kept);
     }
     let mut cells = Vec::new();
     if local.length.is_alive() {
@@ -125,12 +144,22 @@ fn same_life(
     RowDecision { action, clock }
 }
 
-fn column_of(columns: &[Option<ColumnId>], index: usize) -> Option<ColumnId> {
+/// This replica's column for a column of the change.
+pub(super) fn column_of(columns: &[Option<ColumnId>], index: usize) -> Option<ColumnId> {
     columns.get(index).copied().flatten()
 }
 
-/// Joins a second change of the same row into the first, by the same rule as a replica would.
-pub fn join_changes(first: &mut RowChange, second: RowChange) {
+/// Joins a second change of the same row into the first, by the same rule as a replica would. Without an
+/// algorithm they are parts of what one replica told.
+pub fn join_changes(algorithm: Option<Algorithm>, first: &mut RowChange, second: RowChange) {
+    match algorithm {
+        None | Some(Algorithm::Cls | Algorithm::Gos) => join_by_length(first, second),
+        Some(Algorithm::Dws) => dws::join(first, second),
+        Some(Algorithm::Aws) => aws::join(first, second),
+    }
+}
+
+fn join_by_length(first: &mut RowChange, second: RowChange) {
     match compare_life(second.length, first.length) {
         Life::Over => {}
         Life::Next => {
@@ -141,18 +170,24 @@ pub fn join_changes(first: &mut RowChange, second: RowChange) {
         Life::Same => {
             first.row_id = first.row_id.or(second.row_id);
             first.life = first.life.max(second.life);
-            for cell in second.cells {
-                match first.cells.binary_search_by_key(&cell.column, |known| known.column) {
-                    Ok(at) => {
-                        if let Some(known) = first.cells.get_mut(at)
-                            && cell_wins(cell.stamp, known.stamp)
-                        {
-                            *known = cell;
-                        }
-                    }
-                    Err(at) => first.cells.insert(at, cell),
+            first.past = first.past.join(&second.past);
+            join_cells(&mut first.cells, second.cells);
+        }
+    }
+}
+
+/// Takes over the cells that are newer.
+pub(super) fn join_cells(first: &mut Vec<CellChange>, second: Vec<CellChange>) {
+    for cell in second {
+        match first.binary_search_by_key(&cell.column, |known| known.column) {
+            Ok(at) => {
+                if let Some(known) = first.get_mut(at)
+                    && cell_wins(cell.stamp, known.stamp)
+                {
+                    *known = cell;
                 }
             }
+            Err(at) => first.insert(at, cell),
         }
     }
 }

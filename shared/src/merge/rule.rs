@@ -2,6 +2,7 @@
 
 use crate::clock::Stamp;
 use crate::id::{CausalLength, SiteId};
+use crate::vector::Vector;
 
 /// How an incoming life of a row stands to the local one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,29 @@ pub fn compare_life(incoming: CausalLength, local: CausalLength) -> Life {
         std::cmp::Ordering::Less => Life::Over,
         std::cmp::Ordering::Equal => Life::Same,
         std::cmp::Ordering::Greater => Life::Next,
+    }
+}
+
+/// How the deletes behind an incoming row stand to those behind the local one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The local row has had more.
+    Less,
+    /// Both have had the same.
+    Same,
+    /// The incoming row has had more.
+    More,
+    /// Each has had one that the other has not.
+    Apart,
+}
+
+/// Where deletes win, the row that has had more of them counts, and neither if they are apart.
+pub fn compare_deletes(incoming: &Vector<SiteId>, local: &Vector<SiteId>) -> Order {
+    match (local.contains(incoming), incoming.contains(local)) {
+        (true, true) => Order::Same,
+        (true, false) => Order::Less,
+        (false, true) => Order::More,
+        (false, false) => Order::Apart,
     }
 }
 

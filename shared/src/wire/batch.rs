@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use crate::change::{ChangeBatch, RowChange, TableChanges};
 use crate::error::{Error, Result};
 use crate::hlc::Version;
+use crate::schema::Algorithm;
 use crate::varint::Reader;
 use crate::wire::allowance::Allowance;
 use crate::wire::column::{self, ColumnCells};
 use crate::wire::limits::{MAX_COLUMNS, MAX_ROWS, MAX_TABLES};
+use crate::wire::past;
 use crate::wire::rows;
 use crate::wire::sites::{SiteIndex, Sites};
 use crate::wire::stream::{self, Subset};
@@ -39,6 +41,7 @@ pub fn put(out: &mut Vec<u8>, batch: &ChangeBatch) -> Result<()> {
 
 fn put_table(out: &mut Vec<u8>, table: &TableChanges, sites: &mut SiteIndex) -> Result<()> {
     stream::put_name(out, &table.table)?;
+    out.push(table.algorithm.map_or(UNTOLD, Algorithm::number));
     stream::put_count(out, table.columns.len(), COLUMNS, MAX_COLUMNS)?;
     for column in &table.columns {
         stream::put_name(out, column)?;
@@ -51,6 +54,7 @@ fn put_table(out: &mut Vec<u8>, table: &TableChanges, sites: &mut SiteIndex) -> 
         return Ok(());
     }
     rows::put(out, &table.rows, sites)?;
+    past::put(out, &table.rows, sites)?;
     let (living, columns) = by_column(table, sites)?;
     for column in &columns {
         column.put_presence(out, living);
@@ -61,7 +65,7 @@ fn put_table(out: &mut Vec<u8>, table: &TableChanges, sites: &mut SiteIndex) -> 
     Ok(())
 }
 
-/// How many rows are alive, and the cells of each column.
+/// How many rows may have cells, and the cells of each column.
 fn by_column(table: &TableChanges, sites: &mut SiteIndex) -> Result<(usize, Vec<ColumnCells>)> {
     let mut columns: Vec<ColumnCells> = Vec::new();
     columns.resize_with(table.columns.len(), ColumnCells::default);
@@ -73,15 +77,34 @@ fn by_column(table: &TableChanges, sites: &mut SiteIndex) -> Result<(usize, Vec<
                 column.push(living, row.life, cell, sites);
             }
         }
-        living += usize::from(row.length.is_alive());
+        living += usize::from(may_have_cells(row));
     }
     Ok((living, columns))
+}
+
+/// A deleted row that could come back tells its cells too.
+fn may_have_cells(row: &RowChange) -> bool {
+    row.length.is_alive() || !row.past.is_empty()
+}
+
+/// In the place of an algorithm's number: the sender does not tell it.
+const UNTOLD: u8 = 0;
+
+fn read_algorithm(input: &mut Reader<'_>) -> Result<Option<Algorithm>> {
+    let offset = input.offset();
+    match input.byte()? {
+        UNTOLD => Ok(None),
+        number => match Algorithm::from_number(number) {
+            Some(algorithm) => Ok(Some(algorithm)),
+            None => Err(Error::malformed(offset, "a table has an unknown algorithm")),
+        },
+    }
 }
 
 fn check_cells(table: &TableChanges, row: &RowChange) -> Result<()> {
     let refuse =
         |what: &str| Err(Error::invalid_input(format!("a changed row of table {} {what}", table.table)));
-    if !row.cells.is_empty() && !row.length.is_alive() {
+    if !row.cells.is_empty() && !may_have_cells(row) {
         return refuse("is deleted and yet has cells");
     }
     if !row.cells.is_sorted_by(|a, b| a.column < b.column) {
@@ -118,6 +141,7 @@ pub fn read(input: &mut Reader<'_>) -> Result<ChangeBatch> {
 
 fn read_table(input: &mut Reader<'_>, sites: &Sites, allowance: &mut Allowance) -> Result<TableChanges> {
     let table = stream::name(input)?;
+    let algorithm = read_algorithm(input)?;
     let offset = input.offset();
     let columns = stream::count(input, 1, COLUMNS, MAX_COLUMNS)?;
     allowance.take_columns(columns)?;
@@ -128,11 +152,12 @@ fn read_table(input: &mut Reader<'_>, sites: &Sites, allowance: &mut Allowance) 
     let count = stream::count(input, 1, ROWS, MAX_ROWS)?;
     allowance.take_rows(count)?;
     if count == 0 {
-        return Ok(TableChanges { table, columns, rows: Vec::new() });
+        return Ok(TableChanges { table, algorithm, columns, rows: Vec::new() });
     }
     let mut rows = rows::read(input, count, sites)?;
+    past::read(input, &mut rows, sites, allowance)?;
     read_cells(input, columns.len(), &mut rows, sites, allowance)?;
-    Ok(TableChanges { table, columns, rows })
+    Ok(TableChanges { table, algorithm, columns, rows })
 }
 
 fn read_cells(
@@ -142,7 +167,7 @@ fn read_cells(
     sites: &Sites,
     allowance: &mut Allowance,
 ) -> Result<()> {
-    let mut living: Vec<&mut RowChange> = rows.iter_mut().filter(|row| row.length.is_alive()).collect();
+    let mut living: Vec<&mut RowChange> = rows.iter_mut().filter(|row| may_have_cells(row)).collect();
     let mut presences = Vec::with_capacity(columns);
     let offset = input.offset();
     for _ in 0..columns {

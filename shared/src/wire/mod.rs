@@ -15,6 +15,7 @@ mod ids;
 mod integers;
 pub mod limits;
 mod messages;
+mod past;
 mod results;
 mod rows;
 mod sites;

@@ -8,6 +8,7 @@ use crate::id::{CausalLength, RowId, SiteId};
 use crate::key::{Key, MAX_KEY_BYTES};
 use crate::value::Tag;
 use crate::varint::{self, Reader};
+use crate::vector::Past;
 use crate::wire::sites::{SiteIndex, Sites};
 use crate::wire::stream::{self, Subset};
 use crate::wire::{fixed, ids, integers};
@@ -101,6 +102,7 @@ pub fn read(input: &mut Reader<'_>, count: usize, sites: &Sites) -> Result<Vec<R
         length,
         life,
         cells: Vec::new(),
+        past: Past::default(),
     });
     Ok(rows.collect())
 }

@@ -48,7 +48,7 @@ pub fn replica(number: u8, schema: TableSchema) -> MemStore {
 
 pub fn batch(columns: &[&str], rows: Vec<RowChange>) -> ChangeBatch {
     let columns = columns.iter().map(|name| (*name).to_owned()).collect();
-    ChangeBatch { tables: vec![TableChanges { table: TABLE.into(), columns, rows }] }
+    ChangeBatch { tables: vec![TableChanges { table: TABLE.into(), algorithm: None, columns, rows }] }
 }
 
 pub fn merge_at(

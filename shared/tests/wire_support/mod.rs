@@ -11,10 +11,13 @@ use cloudsync_shared::message::{
     RowResult, Snapshot, View,
 };
 use cloudsync_shared::port::Refusal;
+use cloudsync_shared::schema::Algorithm;
 use cloudsync_shared::value::{Value, uuid_text};
+use cloudsync_shared::vector::{Past, Vector};
 use cloudsync_shared::wire::{HEADER_BYTES, limits};
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
+use proptest::sample::select;
 use roaring::RoaringTreemap;
 
 /// So many cases, and no file of past failures: a failure becomes a named test.
@@ -99,11 +102,15 @@ fn gone_request() -> impl Strategy<Value = Message> {
 }
 
 fn table() -> impl Strategy<Value = TableChanges> {
-    (".{0,12}", btree_set(".{0,8}", 0..6), any::<bool>()).prop_flat_map(|(table, columns, whole)| {
-        let columns: Vec<String> = columns.into_iter().collect();
-        (Just(table), rows(columns.len(), whole), Just(columns))
-            .prop_map(|(table, rows, columns)| TableChanges { table, columns, rows })
-    })
+    let algorithm = prop_oneof![Just(None), select(&Algorithm::ALL[..]).prop_map(Some)];
+    (".{0,12}", algorithm, btree_set(".{0,8}", 0..6), any::<bool>()).prop_flat_map(
+        |(table, algorithm, columns, whole)| {
+            let columns: Vec<String> = columns.into_iter().collect();
+            (Just((table, algorithm)), rows(columns.len(), whole), Just(columns)).prop_map(
+                |((table, algorithm), rows, columns)| TableChanges { table, algorithm, columns, rows },
+            )
+        },
+    )
 }
 
 /// Rows of one table: keys mostly of one kind, row ids sometimes, and cells of some or all columns.
@@ -119,13 +126,20 @@ fn row(keys: u8, ids: u8, kinds: Vec<u8>, whole: bool) -> impl Strategy<Value = 
         _ => proptest::option::of(row_id()).boxed(),
     };
     let cells: Vec<_> = kinds.into_iter().map(move |kind| cell(kind, whole)).collect();
-    (id, key(keys), length(), stamp(), cells).prop_map(|(row_id, key, length, life, cells)| {
+    (id, key(keys), length(), stamp(), past(), cells).prop_map(|(row_id, key, length, life, past, cells)| {
         let cells = cells.into_iter().enumerate().filter_map(|(column, cell)| {
-            let (stamp, value) = cell.filter(|_| length.is_alive())?;
+            let (stamp, value) = cell.filter(|_| length.is_alive() || !past.is_empty())?;
             Some(CellChange { column, stamp: stamp.unwrap_or(life), value })
         });
-        RowChange { row_id, key, length, life, cells: cells.collect() }
+        RowChange { row_id, key, length, life, cells: cells.collect(), past: past.clone() }
     })
+}
+
+/// What is behind a row: mostly nothing.
+fn past() -> impl Strategy<Value = Past<SiteId>> {
+    let any = (vec(stamp(), 0..4), vec(stamp(), 0..2));
+    let any = any.prop_map(|(seen, writes)| Past { seen: Vector::of(seen), writes: Vector::of(writes) });
+    prop_oneof![3 => Just(Past::default()), 1 => any]
 }
 
 fn cell(kind: u8, whole: bool) -> impl Strategy<Value = Option<(Option<Stamp<SiteId>>, Value)>> {

@@ -79,6 +79,7 @@ impl<'a> Part<'a> {
     fn new(conn: &'a Connection, table: &'a Table) -> Result<Part<'a>> {
         let changes = TableChanges {
             table: table.schema.name.clone(),
+            algorithm: Some(table.synced.algorithm),
             columns: table.schema.columns.iter().map(|column| column.name.clone()).collect(),
             rows: Vec::new(),
         };

@@ -19,6 +19,7 @@ use cloudsync_shared::mem::{MemStore, RowWrite, WriteCall};
 use cloudsync_shared::message::{Epoch, Message, PullRequest, PushRequest};
 use cloudsync_shared::schema::{Algorithm, Column, TableSchema};
 use cloudsync_shared::value::Value;
+use cloudsync_shared::vector::Past;
 use cloudsync_shared::wire;
 
 const COLUMNS: [&str; 4] = ["a", "b", "c", "d"];
@@ -70,7 +71,9 @@ impl Step {
                 let columns = COLUMNS.map(str::to_owned).into();
                 Step::Remote(
                     site,
-                    ChangeBatch { tables: vec![TableChanges { table: "item".into(), columns, rows }] },
+                    ChangeBatch {
+                        tables: vec![TableChanges { table: "item".into(), algorithm: None, columns, rows }],
+                    },
                 )
             }
         }
@@ -88,7 +91,7 @@ fn remote_row(random: &mut Random, site: SiteId) -> RowChange {
             cells.push(CellChange { column, stamp: stamp(random, site), value: value(random, column) });
         }
     }
-    RowChange { row_id: None, key, length, life, cells }
+    RowChange { row_id: None, key, length, life, cells, past: Past::default() }
 }
 
 /// An hour ago or in two minutes, never near the present, where local writes are. The versions of the

@@ -27,18 +27,33 @@ const STEPS: u64 = 60;
 
 #[test]
 fn two_devices_and_the_server_end_equal() {
+    run_all("cls", 40);
+}
+
+#[test]
+fn they_end_equal_where_deletes_win() {
+    run_all("dws", 20);
+}
+
+#[test]
+fn they_end_equal_where_adds_win() {
+    run_all("aws", 20);
+}
+
+fn run_all(algorithm: &'static str, usually: u64) {
     let one = std::env::var("CLOUDSYNC_HISTORY_SEED").ok().and_then(|seed| seed.parse().ok());
     let count = std::env::var("CLOUDSYNC_HISTORY_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
     let seeds = match one {
         Some(seed) => seed..seed + 1,
-        None => 0..count.unwrap_or(40),
+        None => 0..count.unwrap_or(usually),
     };
     for seed in seeds {
-        History::new(seed).run();
+        History::new(algorithm, seed).run();
     }
 }
 
 struct History {
+    algorithm: &'static str,
     seed: u64,
     random: Random,
     devices: Vec<Device>,
@@ -48,15 +63,19 @@ struct History {
 }
 
 impl History {
-    fn new(seed: u64) -> History {
+    fn new(algorithm: &'static str, seed: u64) -> History {
         let directory = tempfile::tempdir().expect("a directory");
-        let server = Server::create(SERVER_DDL, &TABLES);
+        let mut server = Server::create(SERVER_DDL, &[]);
+        let init = TABLES.map(|table| format!("SELECT cloudsync_init('{table}', '{algorithm}')"));
+        init.iter().for_each(|init| server.run(init));
         let devices = ["a", "b"].map(|name| {
-            let device = Device::create(directory.path(), name, DEVICE_DDL, &TABLES);
+            let device = Device::create(directory.path(), name, DEVICE_DDL, &[]);
+            init.iter().for_each(|init| drop(device.text(init)));
             device.connect(&server.url);
             device
         });
         History {
+            algorithm,
             seed,
             random: Random::new(seed),
             devices: devices.into(),
@@ -98,7 +117,8 @@ impl History {
                 let found = device.dump(dump);
                 assert!(
                     found == expected,
-                    "seed {}: device {name} differs from the server in {dump}\ndevice: {found:#?}\nserver: {expected:#?}\n{}",
+                    "{} seed {}: device {name} differs from the server in {dump}\ndevice: {found:#?}\nserver: {expected:#?}\n{}",
+                    self.algorithm,
                     self.seed,
                     self.log.join("\n")
                 );

@@ -12,6 +12,7 @@ use cloudsync_shared::message::{
     Epoch, GoneReply, GoneRequest, Message, Next, PullReply, PullRequest, PushReply, PushRequest, Snapshot,
 };
 use cloudsync_shared::value::Value;
+use cloudsync_shared::vector::Past;
 use cloudsync_shared::wire;
 use postgres::Client;
 use roaring::RoaringTreemap;
@@ -234,7 +235,7 @@ impl Device {
 /// Changes of one table.
 pub fn changes(table: &str, columns: &[&str], rows: Vec<RowChange>) -> TableChanges {
     let columns = columns.iter().map(|name| (*name).to_owned()).collect();
-    TableChanges { table: table.to_owned(), columns, rows }
+    TableChanges { table: table.to_owned(), algorithm: None, columns, rows }
 }
 
 /// A text value.
@@ -261,6 +262,7 @@ fn row(
         length: CausalLength(length),
         life,
         cells: cells.map(|(column, value)| CellChange { column, stamp, value }).collect(),
+        past: Past::default(),
     }
 }
 

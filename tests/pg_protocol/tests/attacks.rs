@@ -10,6 +10,7 @@ use cloudsync_shared::hlc::{Millis, Version};
 use cloudsync_shared::id::{CausalLength, RowId};
 use cloudsync_shared::message::{GoneRequest, Message, PushReply, PushRequest, RowResult};
 use cloudsync_shared::value::Value;
+use cloudsync_shared::vector::Past;
 use cloudsync_shared::wire;
 use postgres::Client;
 
@@ -331,7 +332,14 @@ fn lengths_and_versions_out_of_range_are_malformed() {
     let message = |length: u32, version: u64| {
         let life = Stamp { version: Version(version), site: device.site };
         let key = cloudsync_shared::key::Key::encode(&[text("k")]).unwrap();
-        let row = RowChange { row_id: None, key, length: CausalLength(length), life, cells: Vec::new() };
+        let row = RowChange {
+            row_id: None,
+            key,
+            length: CausalLength(length),
+            life,
+            cells: Vec::new(),
+            past: Past::default(),
+        };
         let changes = ChangeBatch { tables: vec![changes("notes", &COLUMNS, vec![row])] };
         Message::PushRequest(PushRequest { site: device.site, epoch: None, changes, groups: Vec::new() })
     };
