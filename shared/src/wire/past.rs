@@ -14,7 +14,7 @@ use crate::wire::stream::{self, Subset};
 const ENTRIES: &str = "the number of sites behind one row";
 
 /// The most sites that may be behind one row.
-pub const MAX_PAST_SITES: usize = 1 << 16;
+pub const MAX_PAST_SITES: usize = 1 << 12;
 
 /// Appends what is behind the rows.
 ///

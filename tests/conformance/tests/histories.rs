@@ -32,12 +32,12 @@ fn two_devices_and_the_server_end_equal() {
 
 #[test]
 fn they_end_equal_where_deletes_win() {
-    run_all("dws", 20);
+    run_all("dws", 10);
 }
 
 #[test]
 fn they_end_equal_where_adds_win() {
-    run_all("aws", 20);
+    run_all("aws", 10);
 }
 
 fn run_all(algorithm: &'static str, usually: u64) {

@@ -9,7 +9,7 @@ SELECT cloudsync_init('tasks') = cloudsync_siteid();
 SELECT count(*) FROM cloudsync.log;
 \echo -- another algorithm
 SELECT cloudsync_init('tasks', 'gos');
-SELECT cloudsync_init('tasks', 'dws');
+SELECT cloudsync_init('tasks', 'lww');
 \echo -- names
 CREATE SCHEMA other;
 CREATE TABLE other.tasks (id uuid PRIMARY KEY);

@@ -11,6 +11,7 @@ use cloudsync_shared::id::{CausalLength, SiteId};
 use cloudsync_shared::key::Key;
 use cloudsync_shared::mem::{ClockDump, Dump};
 use cloudsync_shared::value::Value;
+use cloudsync_shared::vector::Past;
 
 use crate::scenario::TableSpec;
 
@@ -43,6 +44,7 @@ pub fn expected(tables: &[TableSpec], events: &[Event]) -> Dump {
             length: CausalLength(length),
             life: latest(last.iter().filter(|event| event.whole).map(|event| (event.stamp, ()))).0,
             cells: BTreeMap::new(),
+            past: Past::default(),
         };
         if alive {
             let mut row = BTreeMap::new();
