@@ -233,7 +233,7 @@ fn read_tree(input: &mut Reader<'_>, last: &mut Ordinals) -> Result<Tree<SiteOrd
             return Err(Error::malformed(input.offset(), "a place in a text has unknown flags"));
         }
         let side = if flags & 1 != 0 { Side::After } else { Side::Before };
-        let order = if flags & 4 != 0 { input.i64()? } else { 0 };
+        let order = if flags & 4 != 0 { self::index(input.offset(), input.i64()?)? } else { 0 };
         let sequence = if flags & 2 != 0 { input.u32()? } else { 0 };
         let birth = read_stamp(input, last)?;
         tree.push(Branch { parent, index, side, order }, WaypointId { birth, sequence })?;

@@ -6,7 +6,7 @@
 //! of each block. See `docs/text.md` for what users are promised, with pictures.
 //!
 //! Import order, left may be used by right: `limits` → `delimiter`, `tree` → `run`, `place`, `likeness` →
-//! `diff` → `document` → `delta` ↔ `merge`; `edit`, `encode`.
+//! `diff` → `document` → `delta` ↔ `merge`; `edit`, `encode`, `inspect`.
 
 mod delimiter;
 mod delta;
@@ -14,6 +14,7 @@ mod diff;
 mod document;
 mod edit;
 mod encode;
+mod inspect;
 mod likeness;
 pub mod limits;
 mod merge;
@@ -24,4 +25,5 @@ mod tree;
 pub use delimiter::Delimiter;
 pub use delta::TextDelta;
 pub use document::Document;
+pub use inspect::{Block, Path, PathBranch};
 pub use merge::{LostLine, Merged};

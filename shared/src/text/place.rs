@@ -41,26 +41,52 @@ impl<'a, S: Copy + Eq> Minter<'a, S> {
         if let Some(place) = self.continued(gap, count) {
             return Ok(place);
         }
-        let side = match gap {
-            Gap { left: None, right: None } => return self.hang(ROOT, 0, Side::After, 0),
-            Gap { left: Some(left), right: None } => (left, Side::After),
-            Gap { left: None, right: Some(right) } => (right, Side::Before),
-            Gap { left: Some(left), right: Some(right) } => {
-                let below = self.tree.spot_in(right, left.waypoint);
-                if below.is_some_and(|spot| spot.index == left.index) {
-                    (right, Side::Before)
-                } else {
-                    (left, Side::After)
-                }
-            }
+        let Some((neighbour, side)) = self.neighbour(gap) else {
+            return self.hang(Branch { parent: ROOT, index: 0, side: Side::After, order: 0 });
         };
-        let (neighbour, side) = side;
         if self.tree.depth(neighbour.waypoint) as usize >= SOFT_DEPTH
             && let Some(place) = self.beside(gap, neighbour, side, count)
         {
             return place;
         }
-        self.hang(neighbour.waypoint, neighbour.index, side, 0)
+        let order = self.order(gap, neighbour, side);
+        self.hang(Branch { parent: neighbour.waypoint, index: neighbour.index, side, order })
+    }
+
+    /// The neighbour to hang from, and on which side: one's own, so that what one site writes at one
+    /// place stays together, or else the one that was there first.
+    fn neighbour(&self, gap: Gap) -> Option<(Position, Side)> {
+        let (left, right) = match (gap.left, gap.right) {
+            (None, None) => return None,
+            (Some(left), None) => return Some((left, Side::After)),
+            (None, Some(right)) => return Some((right, Side::Before)),
+            (Some(left), Some(right)) => (left, right),
+        };
+        let own = |position: Position| self.age(position.waypoint).is_some();
+        // From zero on each number of a waypoint comes after the one before it was there; below zero it
+        // is the other way round.
+        let left_was_first = self
+            .tree
+            .spot_in(right, left.waypoint)
+            .is_some_and(|spot| spot.index == left.index || left.index >= 0);
+        match (own(left), own(right)) {
+            (true, false) => Some((left, Side::After)),
+            (false, true) => Some((right, Side::Before)),
+            _ if left_was_first => Some((right, Side::Before)),
+            _ => Some((left, Side::After)),
+        }
+    }
+
+    /// The order of a new branch at a neighbour: on the near side of those that lead to the other end.
+    fn order(&self, gap: Gap, neighbour: Position, side: Side) -> i64 {
+        let (other, step) = match side {
+            Side::After => (gap.right, -1),
+            Side::Before => (gap.left, 1),
+        };
+        let spot = other.and_then(|other| self.tree.spot_in(other, neighbour.waypoint));
+        let via = spot.filter(|spot| spot.index == neighbour.index).and_then(|spot| spot.via);
+        let branch = via.and_then(|via| self.tree.get(via)).map(|node| node.branch);
+        branch.filter(|branch| branch.side == side).map_or(0, |branch| branch.order.saturating_add(step))
     }
 
     /// Goes on with a waypoint of this site that ends or begins at the gap.
@@ -102,7 +128,7 @@ impl<'a, S: Copy + Eq> Minter<'a, S> {
                 return own.map(Ok);
             }
             if let Some(branch) = self.sibling(spot.waypoint, other, side) {
-                return Some(self.hang(branch.parent, branch.index, branch.side, branch.order));
+                return Some(self.hang(branch));
             }
         }
         None
@@ -129,9 +155,9 @@ impl<'a, S: Copy + Eq> Minter<'a, S> {
         Some(Branch { order, ..branch })
     }
 
-    fn hang(&mut self, parent: WaypointIndex, index: i64, side: Side, order: i64) -> Result<Position> {
+    fn hang(&mut self, branch: Branch) -> Result<Position> {
         let id = WaypointId { birth: self.stamp, sequence: self.sequence };
-        let waypoint = self.tree.push(Branch { parent, index, side, order }, id)?;
+        let waypoint = self.tree.push(branch, id)?;
         self.sequence = self.sequence.saturating_add(1);
         Ok(Position { waypoint, index: 0 })
     }

@@ -1,6 +1,8 @@
 //! Replicas of one text cell, as an engine would keep them.
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub mod model;
+
 use cloudsync_shared::clock::Stamp;
 use cloudsync_shared::hlc::Version;
 use cloudsync_shared::id::SiteId;
