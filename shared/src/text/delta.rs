@@ -43,7 +43,15 @@ impl<S: Copy + Eq> Document<S> {
         delimiter: &Delimiter,
         wanted: impl Fn(Stamp<S>) -> bool,
     ) -> Result<TextDelta<S>> {
-        let lines = self.cut(text, delimiter)?;
+        Ok(self.part_of_lines(&self.cut(text, delimiter)?, delimiter, wanted))
+    }
+
+    pub(crate) fn part_of_lines(
+        &self,
+        lines: &[&str],
+        delimiter: &Delimiter,
+        wanted: impl Fn(Stamp<S>) -> bool,
+    ) -> TextDelta<S> {
         let mut document = Document::empty(self.epoch);
         document.ending = self.ending.filter(|ending| wanted(ending.stamp));
         let mut runs = Runs::default();
@@ -57,9 +65,10 @@ impl<S: Copy + Eq> Document<S> {
             }
             from = to;
         }
-        (document.runs, document.tree) = (runs, self.tree.clone());
-        document.tidy();
-        Ok(TextDelta { delimiter: delimiter.clone(), document, pieces })
+        let (tree, numbers) = self.tree.part(runs.as_slice().iter().map(|run| run.waypoint));
+        runs.renumber(&numbers);
+        (document.runs, document.tree) = (runs, tree);
+        TextDelta { delimiter: delimiter.clone(), document, pieces }
     }
 }
 

@@ -194,12 +194,10 @@ impl<S: Copy + Eq> Document<S> {
     /// equal documents look equal.
     pub(crate) fn tidy(&mut self) {
         let (tree, numbers) = self.tree.part(self.runs.as_slice().iter().map(|run| run.waypoint));
-        let mut runs = Runs::default();
-        for run in self.runs.as_slice() {
-            let waypoint = numbers.get(run.waypoint as usize).copied().unwrap_or(ROOT);
-            runs.push(Run { waypoint, ..*run });
+        if !numbers.iter().zip(0..).all(|(new, old)| *new == old) {
+            self.runs.renumber(&numbers);
         }
-        (self.tree, self.runs) = (tree, runs);
+        self.tree = tree;
     }
 
     pub(crate) fn check_blocks(&self) -> Result<()> {
@@ -212,7 +210,7 @@ impl<S: Copy + Eq> Document<S> {
 }
 
 /// Refuses texts that are longer than [`MAX_TEXT_BYTES`].
-fn check_length(text: &str) -> Result<()> {
+pub(crate) fn check_length(text: &str) -> Result<()> {
     if text.len() > MAX_TEXT_BYTES {
         return Err(Error::limit("the length of a text", MAX_TEXT_BYTES));
     }

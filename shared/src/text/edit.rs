@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::text::delimiter::Delimiter;
 use crate::text::delta::TextDelta;
 use crate::text::diff::{self, Step};
-use crate::text::document::{Document, Ending};
+use crate::text::document::{Document, Ending, check_length};
 use crate::text::place::{Gap, Minter};
 use crate::text::run::{Run, Runs, State};
 
@@ -32,20 +32,24 @@ impl<S: Copy + Eq> Document<S> {
             return Err(Error::invalid_input("the edit of a text must be later than all that it edits"));
         }
         let old_lines = self.cut(old, delimiter)?;
-        let mut document = self.clone();
-        if old != new {
-            let new_lines = delimiter.lines(new);
-            let steps = diff::script(&old_lines, &new_lines.pieces, deadline);
-            document.runs = Runs::default();
-            Rewriter::new(self, &mut document, stamp).follow(&steps)?;
-            if document.has_ending() != new_lines.ending && !new.is_empty() {
-                document.ending = Some(Ending { stamp, present: new_lines.ending });
-            }
-            document.cuts = None;
-            document.tidy();
-            document.check_blocks()?;
+        if old == new {
+            let delta = self.part_of_lines(&old_lines, delimiter, |_| false);
+            return Ok((self.clone(), delta));
         }
-        let delta = document.part(new, delimiter, |written| written == stamp)?;
+        check_length(new)?;
+        let new_lines = delimiter.lines(new);
+        let steps = diff::script(&old_lines, &new_lines.pieces, deadline);
+        let mut document =
+            Document { complete: self.complete, ending: self.ending, ..Document::empty(self.epoch) };
+        document.tree = self.tree.clone();
+        document.runs = Runs::with_capacity(self.run_count() + steps.len() + 1);
+        Rewriter::new(self, &mut document, stamp).follow(&steps)?;
+        if document.has_ending() != new_lines.ending && !new.is_empty() {
+            document.ending = Some(Ending { stamp, present: new_lines.ending });
+        }
+        document.tidy();
+        document.check_blocks()?;
+        let delta = document.part_of_lines(&new_lines.pieces, delimiter, |written| written == stamp);
         Ok((document, delta))
     }
 }

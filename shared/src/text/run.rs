@@ -98,6 +98,17 @@ impl<S: Copy + Eq> Runs<S> {
         }
     }
 
+    /// Gives waypoints other numbers.
+    pub fn renumber(&mut self, numbers: &[WaypointIndex]) {
+        for run in &mut self.0 {
+            run.waypoint = numbers.get(run.waypoint as usize).copied().unwrap_or_default();
+        }
+    }
+
+    pub fn with_capacity(capacity: usize) -> Runs<S> {
+        Runs(Vec::with_capacity(capacity))
+    }
+
     pub fn last(&self) -> Option<&Run<S>> {
         self.0.last()
     }
