@@ -120,19 +120,31 @@ fn edits_that_come_before_their_text_wait_for_it() {
     assert_eq!((late.text.as_str(), &late.document), ("a\nB\nc\n", &one.document));
 }
 
+/// What two sites make of paragraphs, and the copies that they then have.
+fn both_paragraphs(base: &str, left: &str, right: &str) -> [Replica; 2] {
+    let replica = |site| Replica::with_delimiter(site, base, Delimiter::new("\n\n").unwrap());
+    let (mut one, mut two) = (replica(1), replica(2));
+    one.write_at(2000, left);
+    two.write_at(2001, right);
+    agree(&mut one, &mut two);
+    [one, two]
+}
+
 #[test]
-fn paragraphs_as_lines_survive_line_feeds_at_their_edges() {
-    let delimiter = Delimiter::new("\n\n").unwrap();
-    let replica = |site, text: &str| Replica::with_delimiter(site, text, delimiter.clone());
-    let (mut one, mut two) = (replica(1, "a\n\nb"), replica(2, "a\n\nb"));
-    one.write_at(2000, "a\n\nb\n");
-    two.write_at(2001, "a\n\nb\n\n\nc");
-    assert_eq!(agree(&mut one, &mut two), "a\n\nb\n\n\n\nc");
+fn paragraphs_appended_after_half_a_delimiter_change_no_paragraph() {
+    let [one, _] = both_paragraphs("a\n\nb\n", "a\n\nb!\n", "a\n\nb\n\nc\n");
+    assert_eq!((one.text.as_str(), one.lost.len()), ("a\n\nb!\n\nc\n", 0));
+    let [one, _] = both_paragraphs("b\n", "b\n\nc\n", "b\n\nd\n");
+    assert!(["b\n\nc\n\nd\n", "b\n\nd\n\nc\n"].contains(&one.text.as_str()), "{:?}", one.text);
+}
+
+#[test]
+fn paragraphs_survive_line_feeds_at_their_edges() {
+    let [mut one, mut two] = both_paragraphs("a\n\nb", "a\n\nb\n\n\n", "a\n\nb\n\n\nc");
     let text = one.text.replace('a', "A");
     let delta = one.write(&text);
     two.take(&delta);
-    assert_eq!(two.text, "A\n\nb\n\n\n\nc");
-    assert_eq!(two.document, one.document);
+    assert_eq!((&two.text, &two.document), (&text, &one.document));
 }
 
 #[test]

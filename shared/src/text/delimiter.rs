@@ -16,14 +16,15 @@ impl Default for Delimiter {
     }
 }
 
-/// A text as its lines. `ending` says whether a delimiter follows the last one.
+/// A text as its lines. `ending` says how many bytes of a delimiter follow the last one.
 ///
-/// The text `"a\nb\n"` is the lines `a` and `b` with an ending, `"a\nb"` is the same lines without,
-/// and `""` is no line at all.
+/// The text `"a\nb\n"` is the lines `a` and `b` with an ending of one byte, `"a\nb"` is the same lines
+/// without, and `""` is no line at all. Where an empty line parts paragraphs, a text mostly ends with
+/// half a delimiter: that line feed is not the last paragraph's, or appending would change it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lines<'a> {
     pub pieces: Vec<&'a str>,
-    pub ending: bool,
+    pub ending: usize,
 }
 
 impl Delimiter {
@@ -48,14 +49,20 @@ impl Delimiter {
 
     /// Cuts a text that nobody has cut before.
     pub(crate) fn lines<'a>(&self, text: &'a str) -> Lines<'a> {
-        let ending = text.ends_with(self.as_str());
+        let ends = self.0.char_indices().map(|(at, character)| at + character.len_utf8());
+        let ending = ends.rev().find(|length| text.ends_with(self.ending(*length))).unwrap_or(0);
         let pieces = if text.is_empty() { Vec::new() } else { self.split(text, ending).unwrap_or_default() };
         Lines { pieces, ending }
     }
 
-    /// The pieces of a text that is not empty, or `None` if it has no ending and should.
-    pub(crate) fn split<'a>(&self, text: &'a str, ending: bool) -> Option<Vec<&'a str>> {
-        let body = if ending { text.strip_suffix(self.as_str())? } else { text };
+    /// The first `length` bytes of the delimiter; all of it, if those are no characters.
+    fn ending(&self, length: usize) -> &str {
+        self.0.get(..length).unwrap_or(self.as_str())
+    }
+
+    /// The pieces of a text that is not empty, or `None` if it has no such ending.
+    pub(crate) fn split<'a>(&self, text: &'a str, ending: usize) -> Option<Vec<&'a str>> {
+        let body = text.strip_suffix(self.ending(ending))?;
         let mut characters = self.0.chars();
         Some(match (characters.next(), characters.next()) {
             (Some(single), None) => body.split(single).collect(),
@@ -66,14 +73,14 @@ impl Delimiter {
     /// The text of lines. No line gives the empty text, with or without an ending.
     pub(crate) fn join(&self, lines: &Lines<'_>) -> String {
         let mut text = lines.pieces.join(self.as_str());
-        if lines.ending && !lines.pieces.is_empty() {
-            text.push_str(self.as_str());
+        if !lines.pieces.is_empty() {
+            text.push_str(self.ending(lines.ending));
         }
         text
     }
 
     /// The lines of a text of which the length of each is known.
-    pub(crate) fn cut_by<'a>(&self, text: &'a str, lengths: &[usize], ending: bool) -> Option<Vec<&'a str>> {
+    pub(crate) fn cut_by<'a>(&self, text: &'a str, lengths: &[usize], ending: usize) -> Option<Vec<&'a str>> {
         let mut rest = text;
         let mut pieces = Vec::with_capacity(lengths.len().min(text.len()));
         for (at, length) in lengths.iter().enumerate() {
@@ -84,7 +91,7 @@ impl Delimiter {
             pieces.push(piece);
             rest = after;
         }
-        let end = if ending && !lengths.is_empty() { self.as_str() } else { "" };
+        let end = if lengths.is_empty() { "" } else { self.ending(ending) };
         (rest == end).then_some(pieces)
     }
 }
@@ -94,19 +101,21 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn lines<'a>(delimiter: &str, text: &'a str) -> (Vec<&'a str>, bool) {
+    fn lines<'a>(delimiter: &str, text: &'a str) -> (Vec<&'a str>, usize) {
         let lines = Delimiter::new(delimiter).unwrap().lines(text);
         (lines.pieces, lines.ending)
     }
 
     #[test]
     fn an_ending_is_not_a_line() {
-        assert_eq!(lines("\n", ""), (vec![], false));
-        assert_eq!(lines("\n", "\n"), (vec![""], true));
-        assert_eq!(lines("\n", "a"), (vec!["a"], false));
-        assert_eq!(lines("\n", "a\n\nb\n"), (vec!["a", "", "b"], true));
-        assert_eq!(lines("\n", "a\r\nb\r\n"), (vec!["a\r", "b\r"], true));
-        assert_eq!(lines("\n\n", "a\n\n\nb"), (vec!["a", "\nb"], false));
+        assert_eq!(lines("\n", ""), (vec![], 0));
+        assert_eq!(lines("\n", "\n"), (vec![""], 1));
+        assert_eq!(lines("\n", "a"), (vec!["a"], 0));
+        assert_eq!(lines("\n", "a\n\nb\n"), (vec!["a", "", "b"], 1));
+        assert_eq!(lines("\n", "a\r\nb\r\n"), (vec!["a\r", "b\r"], 1));
+        assert_eq!(lines("\n\n", "a\n\n\nb"), (vec!["a", "\nb"], 0));
+        assert_eq!(lines("\n\n", "a\n\nb\n"), (vec!["a", "b"], 1));
+        assert_eq!(lines("\n\n", "a\n\n"), (vec!["a"], 2));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Instant;
 use similar::{Algorithm, DiffOp, capture_diff_slices_deadline};
 
 use crate::text::likeness;
+use crate::text::limits::MAX_LIKENESS_PAIRS;
 
 /// One step through the old lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,14 +32,14 @@ pub(crate) fn script(old: &[&str], new: &[&str], deadline: Option<Instant>) -> V
     let old_middle = old.get(head..old.len() - tail).unwrap_or_default();
     let new_middle = new.get(head..new.len() - tail).unwrap_or_default();
 
-    let mut steps = Steps::default();
+    let mut steps = Steps { list: Vec::new(), budget: MAX_LIKENESS_PAIRS };
     steps.push(Step::Keep(head));
     if old_middle.is_empty() || new_middle.is_empty() {
         steps.push(Step::Delete(old_middle.len()));
         steps.push(Step::Insert(head..head + new_middle.len()));
     } else {
         let (old_numbers, new_numbers) = numbered(old_middle, new_middle);
-        let ops = capture_diff_slices_deadline(Algorithm::Histogram, &old_numbers, &new_numbers, deadline);
+        let ops = capture_diff_slices_deadline(Algorithm::Myers, &old_numbers, &new_numbers, deadline);
         for op in ops {
             match op {
                 DiffOp::Equal { len, .. } => steps.push(Step::Keep(len)),
@@ -55,7 +56,7 @@ pub(crate) fn script(old: &[&str], new: &[&str], deadline: Option<Instant>) -> V
         }
     }
     steps.push(Step::Keep(tail));
-    steps.0
+    steps.list
 }
 
 /// The lines as numbers, equal lines by equal numbers: they are compared many times.
@@ -68,12 +69,14 @@ fn numbered<'a>(old: &[&'a str], new: &[&'a str]) -> (Vec<usize>, Vec<usize>) {
     (old.iter().map(&mut number).collect(), new.iter().map(&mut number).collect())
 }
 
-#[derive(Default)]
-struct Steps(Vec<Step>);
+struct Steps {
+    list: Vec<Step>,
+    budget: usize,
+}
 
 impl Steps {
     fn push(&mut self, step: Step) {
-        match (self.0.last_mut(), step) {
+        match (self.list.last_mut(), step) {
             (_, Step::Keep(0) | Step::Delete(0)) => {}
             (_, Step::Insert(range)) if range.is_empty() => {}
             (Some(Step::Keep(last)), Step::Keep(count)) => *last += count,
@@ -81,14 +84,14 @@ impl Steps {
             (Some(Step::Insert(last)), Step::Insert(range)) if last.end == range.start => {
                 last.end = range.end
             }
-            (_, step) => self.0.push(step),
+            (_, step) => self.list.push(step),
         }
     }
 
     /// A region where old lines gave way to new ones, the first of which has the number `first`.
     fn replace(&mut self, old: &[&str], new: &[&str], first: usize) {
         let (mut from_old, mut from_new) = (0, 0);
-        for (at_old, at_new) in likeness::pair(old, new) {
+        for (at_old, at_new) in likeness::pair(old, new, &mut self.budget) {
             self.push(Step::Delete(at_old - from_old));
             self.push(Step::Insert(first + from_new..first + at_new));
             self.push(Step::Change(first + at_new));
@@ -121,11 +124,13 @@ mod tests {
         fn the_steps_lead_from_old_to_new(
             old in proptest::collection::vec("[ab]{0,2}", 0..12),
             new in proptest::collection::vec("[ab]{0,2}", 0..12),
+            hurry: bool,
         ) {
             let old: Vec<_> = old.iter().map(String::as_str).collect();
             let new: Vec<_> = new.iter().map(String::as_str).collect();
+            let deadline = hurry.then(Instant::now);
             let (mut from, mut made) = (0, Vec::new());
-            for step in script(&old, &new, None) {
+            for step in script(&old, &new, deadline) {
                 match step {
                     Step::Keep(count) => {
                         made.extend_from_slice(&old[from..from + count]);

@@ -8,11 +8,11 @@ use crate::text::limits::{MAX_BLOCKS, MAX_TEXT_BYTES};
 use crate::text::run::{Run, Runs, State};
 use crate::text::tree::{ROOT, Tree};
 
-/// Whether a delimiter follows the last line: a register of its own, the greater write wins.
+/// How many bytes of a delimiter follow the last line: a register of its own, the greater write wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ending<S> {
     pub stamp: Stamp<S>,
-    pub present: bool,
+    pub length: usize,
 }
 
 /// The clock of a text cell. It holds no text: its n-th living block is the n-th line of the value in
@@ -44,7 +44,7 @@ impl<S: Copy + Eq> Document<S> {
         let lines = delimiter.lines(text);
         let mut document = Document::empty(epoch);
         document.complete = true;
-        document.ending = Some(Ending { stamp: epoch, present: lines.ending });
+        document.ending = Some(Ending { stamp: epoch, length: lines.ending });
         document.runs.push(Run {
             waypoint: ROOT,
             start: 0,
@@ -145,7 +145,7 @@ impl<S: Copy + Eq> Document<S> {
             runs.push(Run { waypoint: run.waypoint, start: run.start, count: run.count, state });
         }
         let ending = match self.ending {
-            Some(ending) => Some(Ending { stamp: map(ending.stamp)?, present: ending.present }),
+            Some(ending) => Some(Ending { stamp: map(ending.stamp)?, length: ending.length }),
             None => None,
         };
         let epoch = map(self.epoch)?;
@@ -155,11 +155,11 @@ impl<S: Copy + Eq> Document<S> {
 
     /// The text of lines that are this document's living blocks.
     pub(crate) fn render(&self, pieces: &[&str], delimiter: &Delimiter) -> String {
-        delimiter.join(&Lines { pieces: pieces.to_vec(), ending: self.has_ending() })
+        delimiter.join(&Lines { pieces: pieces.to_vec(), ending: self.ending_length() })
     }
 
-    pub(crate) fn has_ending(&self) -> bool {
-        self.ending.is_some_and(|ending| ending.present)
+    pub(crate) fn ending_length(&self) -> usize {
+        self.ending.map_or(0, |ending| ending.length)
     }
 
     /// The lines of the text that this is the clock of.
@@ -168,7 +168,7 @@ impl<S: Copy + Eq> Document<S> {
     /// The text has other lines: it was changed behind the clock's back.
     pub(crate) fn cut<'a>(&self, text: &'a str, delimiter: &Delimiter) -> Result<Vec<&'a str>> {
         check_length(text)?;
-        let (count, ending) = (self.runs.alive(), self.has_ending());
+        let (count, ending) = (self.runs.alive(), self.ending_length());
         let pieces = match &self.cuts {
             Some(cuts) => delimiter.cut_by(text, cuts, ending),
             None if count == 0 && text.is_empty() => Some(Vec::new()),

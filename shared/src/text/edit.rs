@@ -44,8 +44,8 @@ impl<S: Copy + Eq> Document<S> {
         document.tree = self.tree.clone();
         document.runs = Runs::with_capacity(self.run_count() + steps.len() + 1);
         Rewriter::new(self, &mut document, stamp).follow(&steps)?;
-        if document.has_ending() != new_lines.ending && !new.is_empty() {
-            document.ending = Some(Ending { stamp, present: new_lines.ending });
+        if document.ending_length() != new_lines.ending && !new.is_empty() {
+            document.ending = Some(Ending { stamp, length: new_lines.ending });
         }
         document.tidy();
         document.check_blocks()?;

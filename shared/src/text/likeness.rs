@@ -1,7 +1,5 @@
 //! Which line of a changed region is which: an edited line keeps its identity.
 
-use crate::text::limits::MAX_LIKENESS_PAIRS;
-
 /// How alike two lines must be to count as one that was edited; 1.0 is equal.
 const THRESHOLD: f32 = 0.5;
 
@@ -9,10 +7,17 @@ const THRESHOLD: f32 = 0.5;
 ///
 /// A line that was replaced alone, between two unchanged ones, is the same line however much it
 /// changed. A blank line is nobody's: what is written into it is a new line.
-pub(crate) fn pair(old: &[&str], new: &[&str]) -> Vec<(usize, usize)> {
+///
+/// `budget` is how many lines may still be compared, old ones times new ones; a region that needs more
+/// is taken as deleted and written anew.
+pub(crate) fn pair(old: &[&str], new: &[&str], budget: &mut usize) -> Vec<(usize, usize)> {
+    let cost = old.len().saturating_mul(new.len());
+    let affordable = cost <= *budget;
+    *budget = if affordable { *budget - cost } else { *budget };
+    let found = if affordable { alike(old, new) } else { Vec::new() };
     let mut pairs = Vec::new();
     let (mut from_old, mut from_new) = (0, 0);
-    for (at_old, at_new) in alike(old, new).into_iter().chain([(old.len(), new.len())]) {
+    for (at_old, at_new) in found.into_iter().chain([(old.len(), new.len())]) {
         if at_old == from_old + 1 && at_new == from_new + 1 {
             let both = (old.get(from_old), new.get(from_new));
             if both.0.zip(both.1).is_some_and(|(old, new)| !is_blank(old) && !is_blank(new)) {
@@ -29,9 +34,6 @@ pub(crate) fn pair(old: &[&str], new: &[&str]) -> Vec<(usize, usize)> {
 
 /// The ascending pairs whose likeness is the greatest in sum.
 fn alike(old: &[&str], new: &[&str]) -> Vec<(usize, usize)> {
-    if old.len().saturating_mul(new.len()) > MAX_LIKENESS_PAIRS {
-        return Vec::new();
-    }
     let (old_words, new_words): (Vec<_>, Vec<_>) =
         (old.iter().map(|line| Words::of(line)).collect(), new.iter().map(|line| Words::of(line)).collect());
     let width = new.len() + 1;
@@ -121,7 +123,8 @@ impl<'a> Words<'a> {
                 std::cmp::Ordering::Greater => drop(two.next()),
                 std::cmp::Ordering::Equal => {
                     bytes += left.len();
-                    (one.next(), two.next());
+                    one.next();
+                    two.next();
                 }
             }
         }
@@ -132,6 +135,10 @@ impl<'a> Words<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn pair(old: &[&str], new: &[&str]) -> Vec<(usize, usize)> {
+        super::pair(old, new, &mut 1000)
+    }
 
     #[test]
     fn an_edited_line_is_found_among_new_ones() {
@@ -152,5 +159,13 @@ mod tests {
     fn a_blank_line_is_never_paired() {
         assert_eq!(pair(&[""], &["words"]), []);
         assert_eq!(pair(&["words"], &["  "]), []);
+    }
+
+    #[test]
+    fn what_there_is_no_budget_for_is_not_compared() {
+        let mut budget = 5;
+        assert_eq!(super::pair(&["one two", "b"], &["one two 3", "b"], &mut budget).len(), 2);
+        assert_eq!(super::pair(&["one two", "b"], &["one two 3", "b"], &mut budget), []);
+        assert_eq!(budget, 1);
     }
 }

@@ -25,5 +25,5 @@ pub const MAX_INDEX: i64 = i64::MAX / 2;
 /// Sites that one delta names.
 pub const MAX_SITES: usize = 1 << 16;
 
-/// Old lines times new lines of a changed region that are compared with each other for likeness.
+/// Pairs of an old and a new line that one edit compares for likeness.
 pub const MAX_LIKENESS_PAIRS: usize = 40_000;
