@@ -134,8 +134,6 @@ impl<'a> Words<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     fn pair(old: &[&str], new: &[&str]) -> Vec<(usize, usize)> {
         super::pair(old, new, &mut 1000)
     }
