@@ -154,7 +154,13 @@ fn read(filter: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<SyncedTable>> {
                 partitioned: required(row.get(8)?)?,
                 key: Vec::new(),
                 columns: Vec::new(),
-                schema: TableSchema { name: synced_as, algorithm, key: Vec::new(), columns: Vec::new() },
+                schema: TableSchema {
+                    name: synced_as,
+                    algorithm,
+                    key: Vec::new(),
+                    columns: Vec::new(),
+                    texts: Vec::new(),
+                },
             });
         }
         Ok::<_, PgError>(tables)

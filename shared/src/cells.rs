@@ -193,6 +193,7 @@ impl TableCollector {
             length: told.length,
             life: Stamp::NEVER,
             cells: Vec::new(),
+            texts: Vec::new(),
             past: Past::default(),
         };
         if told.column == COLUMN_ALIVE || told.column == COLUMN_DEAD {
@@ -248,6 +249,7 @@ mod tests {
             length: CausalLength::FIRST,
             life: stamp(5),
             cells,
+            texts: Vec::new(),
             past: Past::default(),
         }
     }

@@ -8,6 +8,7 @@ use crate::id::{CausalLength, RowId, SiteId};
 use crate::key::Key;
 use crate::merge;
 use crate::schema::Algorithm;
+use crate::text::{Document, LostLine, TextDelta};
 use crate::value::Value;
 use crate::vector::Past;
 
@@ -18,8 +19,38 @@ pub struct CellChange {
     pub column: usize,
     /// When it was written and by whom.
     pub stamp: Stamp<SiteId>,
-    /// What was written.
+    /// What was written; of no account where [`RowChange::texts`] tell its lines.
     pub value: Value,
+}
+
+/// What is told of the lines of a cell, and what became of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TextChange {
+    /// The index of the cell's column in [`TableChanges::columns`].
+    pub column: usize,
+    /// The lines told; `None` if the value was told whole.
+    pub delta: Option<TextDelta<SiteId>>,
+    /// What became of it here.
+    pub outcome: TextOutcome,
+}
+
+/// What became of a cell of text, see [`resolve_texts`](crate::merge::resolve_texts).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum TextOutcome {
+    /// Nothing yet.
+    #[default]
+    Open,
+    /// The cell's value is in place.
+    Resolved {
+        /// The document to keep with it; `None`: none.
+        document: Option<Document<SiteId>>,
+        /// Whether the value is to be written whatever the stamps say: both sides made it together.
+        merged: bool,
+        /// Lines that gave way.
+        lost: Vec<LostLine>,
+    },
+    /// Lines were told of a text that is not known here: the row has to be asked for whole.
+    Incomplete,
 }
 
 /// What one replica tells of one row: its life, and some or all of its cells.
@@ -36,11 +67,18 @@ pub struct RowChange {
     /// The cells told, sorted by column, no column twice; none if the row is deleted, unless its table's
     /// algorithm [keeps them](Algorithm::keeps_deleted).
     pub cells: Vec<CellChange>,
+    /// The lines of cells of text that were edited by line, by column.
+    pub texts: Vec<TextChange>,
     /// What is behind the row, see [`RowClock::past`](crate::clock::RowClock::past).
     pub past: Past<SiteId>,
 }
 
 impl RowChange {
+    /// What became of the lines of a cell, if it is one of text that is merged by lines.
+    pub fn text(&self, column: usize) -> Option<&TextChange> {
+        self.texts.iter().find(|text| text.column == column)
+    }
+
     /// The highest version told.
     pub fn highest(&self) -> Version {
         let past = self.past.stamps().map(|stamp| stamp.version);

@@ -1,11 +1,17 @@
 //! The one thin driver: a batch of changes into a store.
 
-use crate::change::ChangeBatch;
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use crate::change::{ChangeBatch, RowChange, TableChanges};
+use crate::clock::RowClock;
 use crate::error::Error;
 use crate::hlc::Millis;
+use crate::id::{ColumnId, SiteId};
 use crate::key::Key;
-use crate::merge::plan_table;
+use crate::merge::{StoredText, columns_here, plan_table, resolve_texts};
 use crate::port::{RowOutcome, Store};
+use crate::schema::TableSchema;
 
 /// The receiver's time, and how far ahead of it a version may be.
 #[derive(Clone, Copy, Debug)]
@@ -50,11 +56,50 @@ pub fn merge_batch<S: Store>(
         }
         let keys: Vec<&Key> = changes.rows.iter().map(|row| &row.key).collect();
         let clocks = store.clocks(&schema, &keys)?;
+        resolve(store, &schema, changes, &clocks)?;
         let plan = plan_table(&schema, changes, clocks)?;
         outcomes.push(TableOutcome::Rows(store.apply(&plan)?));
     }
     store.observe(batch.highest())?;
     Ok(outcomes)
+}
+
+/// Merges the lines of texts, for all rows with what stands in one read.
+fn resolve<S: Store>(
+    store: &mut S,
+    schema: &TableSchema,
+    changes: &mut TableChanges,
+    clocks: &[Option<RowClock<SiteId>>],
+) -> Result<(), S::Error> {
+    if schema.texts.is_empty() && changes.rows.iter().all(|row| row.texts.is_empty()) {
+        return Ok(());
+    }
+    let columns = columns_here(schema, changes);
+    let by_lines = |row: &RowChange| -> Vec<ColumnId> {
+        let told = row.cells.iter().filter(|cell| {
+            let here = columns.get(cell.column).copied().flatten();
+            here.is_some_and(|id| schema.delimiter(id).is_some()) || row.text(cell.column).is_some()
+        });
+        told.filter_map(|cell| columns.get(cell.column).copied().flatten()).collect()
+    };
+    let wanted: Vec<(usize, ColumnId)> = changes
+        .rows
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| clocks.get(*at).is_some_and(Option::is_some))
+        .flat_map(|(at, row)| by_lines(row).into_iter().map(move |column| (at, column)))
+        .collect();
+    let cells: Vec<(&Key, ColumnId)> =
+        wanted.iter().filter_map(|(at, column)| Some((&changes.rows.get(*at)?.key, *column))).collect();
+    let stored = store.texts(schema, &cells)?;
+    let mut found: HashMap<(usize, ColumnId), StoredText> =
+        wanted.into_iter().zip(stored).filter_map(|(cell, stored)| Some((cell, stored?))).collect();
+    for ((at, row), clock) in changes.rows.iter_mut().enumerate().zip(clocks) {
+        let found = RefCell::new(&mut found);
+        let stored = |column| found.borrow_mut().remove(&(at, column));
+        resolve_texts(schema, &columns, clock.as_ref(), row, stored)?;
+    }
+    Ok(())
 }
 
 /// Checks that no version of a batch is too far ahead of the present.

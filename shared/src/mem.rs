@@ -4,6 +4,8 @@
 //! checked by reading it. Tests can break its promises on purpose ([`Fault`]), to show that they
 //! would notice if an engine broke them.
 
+mod texts;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -14,9 +16,10 @@ use crate::error::Error;
 use crate::hlc::{Millis, Version};
 use crate::id::{CausalLength, ColumnId, RowId, SiteId, SiteOrdinal};
 use crate::key::Key;
-use crate::merge::{PlannedRow, RowAction, RowDecision, TablePlan, decide_row};
+use crate::merge::{PlannedRow, RowAction, RowDecision, StoredText, TablePlan, decide_row};
 use crate::port::{RowOutcome, Store};
 use crate::schema::{Algorithm, Column, TableSchema};
+use crate::text::Document;
 use crate::value::Value;
 use crate::vector::Past;
 
@@ -133,6 +136,8 @@ struct Table {
     clocks: BTreeMap<Key, RowClock<SiteOrdinal>>,
     /// The cells of deleted rows, where the algorithm keeps them.
     buried: BTreeMap<Key, BTreeMap<ColumnId, Value>>,
+    /// The documents of texts that were edited by line.
+    documents: BTreeMap<(Key, ColumnId), Document<SiteId>>,
     row_ids: BTreeMap<Key, RowId>,
 }
 
@@ -229,8 +234,8 @@ impl MemStore {
     /// Adds a synced table; `base` holds rows that stood in it before.
     pub fn create_table(&mut self, schema: TableSchema, base: Vec<(Key, Vec<(String, Value)>)>) {
         let rows = base.into_iter().map(|(key, values)| (key, by_column(&schema, &values))).collect();
-        let (clocks, buried, row_ids) = Default::default();
-        let table = Table { schema, rows, clocks, buried, row_ids };
+        let (clocks, buried, documents, row_ids) = Default::default();
+        let table = Table { schema, rows, clocks, buried, documents, row_ids };
         self.tables.insert(table.schema.name.clone(), table);
     }
 
@@ -275,6 +280,7 @@ impl MemStore {
             .into());
         }
         let (noted, set) = note(&table.schema, &call.write);
+        let texts_before = table.texts(&call.key, &self.sites);
         let algorithm = table.schema.algorithm;
         let clock = capture::touch(algorithm, table.clocks.get(&call.key), &noted, call.now, highest);
         match (&call.write, &noted) {
@@ -286,6 +292,7 @@ impl MemStore {
             _ => table.rows.entry(call.key.clone()).or_default().extend(by_column(&table.schema, &set)),
         }
         let version = clock.highest();
+        table.edit_texts(&call.key, texts_before, &noted, Stamp { version, site });
         let written = Written { length: clock.length, stamp: Stamp { version, site }, set };
         table.clocks.insert(call.key.clone(), clock);
         self.highest = highest.max(version);
@@ -332,17 +339,17 @@ impl MemStore {
             length: clock.length,
             life: clock.life,
             cells: Vec::new(),
+            texts: Vec::new(),
             past: clock.past.clone(),
         };
         if clock.length.is_alive() || table.schema.algorithm.keeps_deleted() {
             for (index, column) in table.schema.columns.iter().enumerate() {
                 let stamp = clock.cell(column.id);
                 if tells(stamp) {
-                    change.cells.push(CellChange {
-                        column: index,
-                        stamp,
-                        value: table.value(key, column.id),
-                    });
+                    let lines = table.told_text(key, index, column.id, tells);
+                    let value = if lines.is_some() { Value::Null } else { table.value(key, column.id) };
+                    change.texts.extend(lines);
+                    change.cells.push(CellChange { column: index, stamp, value });
                 }
             }
         }
@@ -462,6 +469,7 @@ impl MemStore {
             }
         }
         if decision.action != RowAction::Nothing {
+            table.keep_documents(plan, change);
             table.clocks.insert(change.key.clone(), stored);
             self.applied += 1;
         }
@@ -488,6 +496,22 @@ impl Store for MemStore {
             return Err(Error::invalid_input(format!("there is no synced table {}", schema.name)).into());
         };
         Ok(keys.iter().map(|key| table.clock(key).map(|clock| self.to_sites(&clock))).collect())
+    }
+
+    fn texts(
+        &mut self,
+        schema: &TableSchema,
+        cells: &[(&Key, ColumnId)],
+    ) -> Result<Vec<Option<StoredText>>, MemError> {
+        self.count_call()?;
+        let table = self.tables.get(&schema.name);
+        let stored = |(key, column): &(&Key, ColumnId)| {
+            let table = table?;
+            let value = table.rows.get(key)?.get(column).cloned().unwrap_or(Value::Null);
+            let document = table.documents.get(&((*key).clone(), *column)).cloned();
+            Some(StoredText { value, document })
+        };
+        Ok(cells.iter().map(stored).collect())
     }
 
     fn apply(&mut self, plan: &TablePlan<'_>) -> Result<Vec<RowOutcome>, MemError> {

@@ -2,9 +2,9 @@
 
 use crate::clock::RowClock;
 use crate::hlc::Version;
-use crate::id::{RowId, SiteId};
+use crate::id::{ColumnId, RowId, SiteId};
 use crate::key::Key;
-use crate::merge::TablePlan;
+use crate::merge::{StoredText, TablePlan};
 use crate::schema::TableSchema;
 
 /// What became of one change.
@@ -53,8 +53,22 @@ pub trait Store {
         keys: &[&Key],
     ) -> Result<Vec<Option<RowClock<SiteId>>>, Self::Error>;
 
+    /// Of each of these cells of rows the value and the document as they stand; `None` where the row is not
+    /// there. Asked for rows that [`Store::clocks`] has just answered, and for columns of text that is merged
+    /// by lines.
+    ///
+    /// # Errors
+    /// The database failed.
+    fn texts(
+        &mut self,
+        schema: &TableSchema,
+        cells: &[(&Key, ColumnId)],
+    ) -> Result<Vec<Option<StoredText>>, Self::Error>;
+
     /// Carries out a plan; one outcome for each planned row, in order. What it writes is not
     /// captured as local writes. A refused row changes nothing and stops no other.
+    ///
+    /// With the cells go the documents that [`RowChange::texts`](crate::change::RowChange::texts) tell to keep.
     ///
     /// # Errors
     /// The database failed as a whole: nothing of the plan may stay.

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::id::ColumnId;
+use crate::text::Delimiter;
 
 /// How concurrent writes of one row are merged; chosen per table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,9 +84,16 @@ pub struct TableSchema {
     pub key: Vec<String>,
     /// The other columns, in the order of the table; generated columns are not among them.
     pub columns: Vec<Column>,
+    /// Those of them whose text is merged by lines, with what stands between two lines.
+    pub texts: Vec<(ColumnId, Delimiter)>,
 }
 
 impl TableSchema {
+    /// What stands between two lines of a column's text; `None` if it is not merged by lines.
+    pub fn delimiter(&self, column: ColumnId) -> Option<&Delimiter> {
+        self.texts.iter().find(|(id, _)| *id == column).map(|(_, delimiter)| delimiter)
+    }
+
     /// The column of that name, unless it is part of the key or does not exist.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)

@@ -96,6 +96,7 @@ fn a_part_of_a_new_life_leaves_nothing_of_the_old_one() {
         length: CausalLength(3),
         life: Stamp::NEVER,
         cells: vec![CellChange { column: 0, stamp, value: text("new") }],
+        texts: Vec::new(),
         past: Past::default(),
     };
     merge_at(&mut store, batch(&COLUMNS, vec![part]), NOON).unwrap();
@@ -189,6 +190,7 @@ fn one_row_told_twice_in_a_batch_is_applied_once() {
         length: CausalLength(1),
         life: stamp(0),
         cells: vec![CellChange { column, stamp: stamp(counter), value: text(value) }],
+        texts: Vec::new(),
         past: Past::default(),
     };
     let rows = vec![told(2, 0, "newer"), told(1, 0, "older"), told(1, 1, "body")];

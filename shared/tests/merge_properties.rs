@@ -43,7 +43,15 @@ fn any_change_of(rows: u8, max_length: u32) -> impl Strategy<Value = RowChange> 
             let value = value_of(row, length, column, stamp);
             CellChange { column, stamp, value }
         });
-        RowChange { row_id: None, key: key(row), length, life, cells: cells.collect(), past: Past::default() }
+        RowChange {
+            row_id: None,
+            key: key(row),
+            length,
+            life,
+            cells: cells.collect(),
+            texts: Vec::new(),
+            past: Past::default(),
+        }
     })
 }
 

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use cloudsync_shared::change::{CellChange, ChangeBatch, RowChange, TableChanges};
+use cloudsync_shared::change::{CellChange, ChangeBatch, RowChange, TableChanges, TextChange, TextOutcome};
 use cloudsync_shared::clock::Stamp;
 use cloudsync_shared::hlc::{Millis, Version};
 use cloudsync_shared::id::{CausalLength, RowId, SiteId};
@@ -16,6 +16,7 @@ use cloudsync_shared::message::{
 };
 use cloudsync_shared::port::Refusal;
 use cloudsync_shared::schema::Algorithm;
+use cloudsync_shared::text::{Delimiter, Document};
 use cloudsync_shared::value::Value;
 use cloudsync_shared::vector::{Past, Vector};
 use cloudsync_shared::wire::{decode, encode};
@@ -34,7 +35,15 @@ fn uuid_key(last: u8) -> Key {
 }
 
 fn row(key: Key, length: u32, life: Stamp<SiteId>, cells: Vec<CellChange>) -> RowChange {
-    RowChange { row_id: None, key, length: CausalLength(length), life, cells, past: Past::default() }
+    RowChange {
+        row_id: None,
+        key,
+        length: CausalLength(length),
+        life,
+        cells,
+        texts: Vec::new(),
+        past: Past::default(),
+    }
 }
 
 fn cell(column: usize, stamp: Stamp<SiteId>, value: Value) -> CellChange {
@@ -120,6 +129,19 @@ fn pasts() -> ChangeBatch {
     ChangeBatch { tables }
 }
 
+/// A text of three lines, one of which was edited: only that one is told.
+fn texts() -> ChangeBatch {
+    let delimiter = Delimiter::default();
+    let document = Document::implied(stamp(0, ALICE), "a\nb\nc\n", &delimiter).unwrap();
+    let edit = document.edit("a\nb\nc\n", "a\nB\nc\n", &delimiter, stamp(9, BOB), None);
+    let mut told = row(uuid_key(1), 1, stamp(0, ALICE), vec![cell(0, stamp(9, BOB), Value::Null)]);
+    told.texts = vec![TextChange { column: 0, delta: Some(edit.unwrap().1), outcome: TextOutcome::Open }];
+    let columns = vec!["body".into()];
+    let table =
+        TableChanges { table: "notes".into(), algorithm: Some(Algorithm::Cls), columns, rows: vec![told] };
+    ChangeBatch { tables: vec![table] }
+}
+
 fn ids(ids: &[u64]) -> roaring::RoaringTreemap {
     ids.iter().copied().collect()
 }
@@ -167,6 +189,7 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("payload", Message::Payload(batch())),
         ("payload_kinds", Message::Payload(kinds())),
         ("payload_pasts", Message::Payload(pasts())),
+        ("payload_texts", Message::Payload(texts())),
         (
             "push_request",
             Message::PushRequest(PushRequest {

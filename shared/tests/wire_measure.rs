@@ -93,6 +93,7 @@ fn batch(rows: usize, updated: bool) -> ChangeBatch {
             length: CausalLength::FIRST,
             life,
             cells: cells.map(|(column, value)| CellChange { column, stamp, value }).collect(),
+            texts: Vec::new(),
             past: Past::default(),
         }
     });

@@ -26,6 +26,7 @@ fn table() -> TableChanges {
         length: CausalLength::FIRST,
         life: LIFE,
         cells: vec![cell(0), cell(1)],
+        texts: Vec::new(),
         past: Past::default(),
     };
     TableChanges {

@@ -247,5 +247,13 @@ impl TableReader<'_> {
 }
 
 fn change(row_id: Option<RowId>, key: Key, clock: &RowClock<SiteId>, cells: Vec<CellChange>) -> RowChange {
-    RowChange { row_id, key, length: clock.length, life: clock.life, cells, past: clock.past.clone() }
+    RowChange {
+        row_id,
+        key,
+        length: clock.length,
+        life: clock.life,
+        cells,
+        texts: Vec::new(),
+        past: clock.past.clone(),
+    }
 }

@@ -72,6 +72,7 @@ impl<'a> RowReader<'a> {
             length: clock.length,
             life: clock.life,
             cells: Vec::new(),
+            texts: Vec::new(),
             past: clock.past.clone(),
         };
         if !clock.length.is_alive() {
@@ -170,7 +171,7 @@ impl BaseScan {
             }
             let cells = cells(table, row, table.info.key.len(), &clock, 0)?;
             let (length, life, past) = (clock.length, clock.life, clock.past.clone());
-            changes.push(RowChange { row_id: None, key, length, life, cells, past });
+            changes.push(RowChange { row_id: None, key, length, life, cells, texts: Vec::new(), past });
             if changes.len() == BASE_ROWS {
                 break;
             }

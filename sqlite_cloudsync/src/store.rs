@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use cloudsync_shared::capture::base_clock;
 use cloudsync_shared::clock::RowClock;
 use cloudsync_shared::hlc::Version;
-use cloudsync_shared::id::{SiteId, SiteOrdinal};
+use cloudsync_shared::id::{ColumnId, SiteId, SiteOrdinal};
 use cloudsync_shared::key::Key;
-use cloudsync_shared::merge::{PlannedRow, RowAction, TablePlan};
+use cloudsync_shared::merge::{PlannedRow, RowAction, StoredText, TablePlan};
 use cloudsync_shared::port::{RowOutcome, Store};
 use cloudsync_shared::schema::TableSchema;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
@@ -213,6 +213,10 @@ impl Store for SqliteStore<'_> {
             clocks.push(clock.map(|clock| clock.map_sites(|site| self.site(site))).transpose()?);
         }
         Ok(clocks)
+    }
+
+    fn texts(&mut self, _: &TableSchema, cells: &[(&Key, ColumnId)]) -> Result<Vec<Option<StoredText>>> {
+        Ok(cells.iter().map(|_| None).collect())
     }
 
     fn apply(&mut self, plan: &TablePlan<'_>) -> Result<Vec<RowOutcome>> {

@@ -49,6 +49,7 @@ impl Table {
             algorithm: synced.algorithm,
             key: info.key.iter().map(|column| column.name.clone()).collect(),
             columns,
+            texts: Vec::new(),
         };
         Ok(Some(Table { synced, info, schema, unknown }))
     }

@@ -333,6 +333,7 @@ mod tests {
                 algorithm: Algorithm::Cls,
                 key: vec!["i\"d".to_owned()],
                 columns: known,
+                texts: Vec::new(),
             },
             unknown: Vec::new(),
         }

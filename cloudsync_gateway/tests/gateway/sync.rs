@@ -28,6 +28,7 @@ fn push(user: &str, site: u8, id: &str, owner: &str) -> PushReply {
         length: CausalLength(1),
         life: stamp,
         cells: cells.map(|(column, value)| CellChange { column, stamp, value }).collect(),
+        texts: Vec::new(),
         past: Past::default(),
     };
     let table = TableChanges {

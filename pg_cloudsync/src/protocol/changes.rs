@@ -176,7 +176,7 @@ fn tombstone(sites: &SiteNames, row: &ClockRow) -> Result<RowChange> {
     let clock = sites.with_ids(&row.clock)?;
     let key = Key::encode(&row.keys)?;
     let (length, life, past) = (clock.length, clock.life, clock.past);
-    Ok(RowChange { row_id: None, key, length, life, cells: Vec::new(), past })
+    Ok(RowChange { row_id: None, key, length, life, cells: Vec::new(), texts: Vec::new(), past })
 }
 
 /// The change with its cells' columns counted among all columns of the table, not only among those

@@ -188,6 +188,7 @@ fn change(
         length: row.clock.length,
         life: stamp(row.clock.life)?,
         cells: cells.collect::<Result<_, PgError>>()?,
+        texts: Vec::new(),
         past,
     })
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use cloudsync_shared::clock::RowClock;
 use cloudsync_shared::hlc::{Millis, Version};
-use cloudsync_shared::id::{RowId, SiteId, SiteOrdinal};
+use cloudsync_shared::id::{ColumnId, RowId, SiteId, SiteOrdinal};
 use cloudsync_shared::key::Key;
-use cloudsync_shared::merge::TablePlan;
+use cloudsync_shared::merge::{StoredText, TablePlan};
 use cloudsync_shared::port::{Refusal, RowOutcome, Store};
 use cloudsync_shared::schema::TableSchema;
 use cloudsync_shared::value::Value;
@@ -322,6 +322,14 @@ impl Store for PgStore<'_> {
         keys.iter()
             .map(|key| self.known.get(key).map(|known| self.sites.with_ids(&known.clock)).transpose())
             .collect()
+    }
+
+    fn texts(
+        &mut self,
+        _: &TableSchema,
+        cells: &[(&Key, ColumnId)],
+    ) -> Result<Vec<Option<StoredText>>, PgError> {
+        Ok(cells.iter().map(|_| None).collect())
     }
 
     fn apply(&mut self, plan: &TablePlan<'_>) -> Result<Vec<RowOutcome>, PgError> {

@@ -116,6 +116,7 @@ pub(super) fn find_tables(mode: Mode, names: Option<&[String]>) -> Result<Vec<Ta
                 .iter()
                 .map(|column| Column { name: column.name.clone(), id: column.id })
                 .collect(),
+            texts: Vec::new(),
         };
         tables.push(Table {
             id: entry.id,

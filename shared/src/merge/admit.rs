@@ -111,7 +111,7 @@ mod tests {
     fn change(length: u32, life: Stamp<SiteId>, cell: Stamp<SiteId>) -> RowChange {
         let cells = vec![CellChange { column: 0, stamp: cell, value: Value::Null }];
         let (length, past) = (CausalLength(length), Past::default());
-        RowChange { row_id: None, key: Key(vec![5]), length, life, cells, past }
+        RowChange { row_id: None, key: Key(vec![5]), length, life, cells, texts: Vec::new(), past }
     }
 
     fn admitted(change: &RowChange, stored: Option<&RowClock<SiteId>>, knows_row: bool) -> RowChange {

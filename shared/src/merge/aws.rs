@@ -10,8 +10,7 @@
 use crate::change::RowChange;
 use crate::clock::{RowClock, Stamp};
 use crate::id::{CausalLength, ColumnId, SiteId};
-use crate::merge::row::{RowAction, RowDecision, column_of, join_cells};
-use crate::merge::rule::cell_wins;
+use crate::merge::row::{RowAction, RowDecision, column_of, is_written, join_cells, join_texts};
 use crate::schema::TableSchema;
 use crate::vector::Vector;
 
@@ -37,8 +36,8 @@ pub(super) fn decide(
     let mut cells = Vec::new();
     for (at, cell) in change.cells.iter().enumerate() {
         let Some(column) = column_of(columns, cell.column) else { continue };
-        if cell_wins(cell.stamp, clock.cell(column)) {
-            clock.set_cell(column, cell.stamp);
+        if is_written(change, cell, clock.cell(column)) {
+            clock.set_cell(column, cell.stamp.max(clock.cell(column)));
             cells.push(at);
         }
     }
@@ -70,4 +69,5 @@ pub(super) fn join(first: &mut RowChange, second: RowChange) {
     first.past.writes = writes;
     first.length = first.length.min(second.length);
     join_cells(&mut first.cells, second.cells);
+    join_texts(&mut first.texts, second.texts);
 }

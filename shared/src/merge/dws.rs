@@ -9,7 +9,7 @@
 use crate::change::RowChange;
 use crate::clock::{RowClock, Stamp};
 use crate::id::{CausalLength, ColumnId, SiteId};
-use crate::merge::row::{RowAction, RowDecision, begin_life, join_cells, same_life};
+use crate::merge::row::{RowAction, RowDecision, begin_life, join_cells, join_texts, same_life};
 use crate::merge::rule::{Order, compare_deletes};
 use crate::schema::TableSchema;
 use crate::vector::Vector;
@@ -80,6 +80,7 @@ pub(super) fn join(first: &mut RowChange, mut second: RowChange) {
         Order::Same if second.length.is_alive() && first.length.is_alive() => {
             first.life = first.life.max(second.life);
             join_cells(&mut first.cells, second.cells);
+            join_texts(&mut first.texts, second.texts);
         }
         Order::Same if !second.length.is_alive() => {}
         Order::Same | Order::More => {
@@ -89,6 +90,7 @@ pub(super) fn join(first: &mut RowChange, mut second: RowChange) {
         Order::Apart => {
             first.length = longest;
             first.cells.clear();
+            first.texts.clear();
         }
     }
     first.past.seen = left.join(&right);

@@ -6,8 +6,10 @@ mod dws;
 mod plan;
 mod row;
 mod rule;
+mod text;
 
 pub use admit::{MAX_ADMITTED_LENGTH, MAX_LENGTH_STEP, Sender, admit, is_too_long};
-pub use plan::{PlannedRow, TablePlan, plan_table};
+pub use plan::{PlannedRow, TablePlan, columns_here, plan_table};
 pub use row::{RowAction, RowDecision, decide_row, join_changes};
 pub use rule::{Life, Order, cell_wins, compare_deletes, compare_life};
+pub use text::{StoredText, edit_text, resolve_texts, told_text};

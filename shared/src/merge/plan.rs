@@ -47,8 +47,7 @@ pub fn plan_table<'a>(
         return Err(Error::invalid_input("the number of clocks is not the number of changes"));
     }
     check_algorithm(schema, changes)?;
-    let columns: Vec<Option<ColumnId>> =
-        changes.columns.iter().map(|name| schema.column(name).map(|column| column.id)).collect();
+    let columns = columns_here(schema, changes);
     let mut rows = Vec::with_capacity(changes.rows.len());
     for ((index, change), before) in changes.rows.iter().enumerate().zip(clocks) {
         if schema.algorithm == Algorithm::Gos && change.length.0 != 1 {
@@ -61,6 +60,11 @@ pub fn plan_table<'a>(
         rows.push(PlannedRow { index, action: decision.action, before, after: decision.clock });
     }
     Ok(TablePlan { schema, changes, columns, rows })
+}
+
+/// For each of the changes' columns this replica's column, if it has one.
+pub fn columns_here(schema: &TableSchema, changes: &TableChanges) -> Vec<Option<ColumnId>> {
+    changes.columns.iter().map(|name| schema.column(name).map(|column| column.id)).collect()
 }
 
 fn check_algorithm(schema: &TableSchema, changes: &TableChanges) -> Result<()> {

@@ -1,6 +1,6 @@
 //! One row: its clock and a change in, what to do and the new clock out.
 
-use crate::change::{CellChange, RowChange};
+use crate::change::{CellChange, RowChange, TextChange, TextOutcome};
 use crate::clock::{RowClock, Stamp};
 use crate::id::{ColumnId, SiteId};
 use crate::merge::rule::{Life, cell_wins, compare_life};
@@ -128,8 +128,8 @@ pub(super) fn same_life(
     if local.length.is_alive() {
         for (at, cell) in change.cells.iter().enumerate() {
             let Some(column) = column_of(columns, cell.column) else { continue };
-            if cell_wins(cell.stamp, local.cell(column)) {
-                clock.set_cell(column, cell.stamp);
+            if is_written(change, cell, local.cell(column)) {
+                clock.set_cell(column, cell.stamp.max(local.cell(column)));
                 cells.push(at);
             }
         }
@@ -142,6 +142,12 @@ pub(super) fn same_life(
         RowAction::Nothing
     };
     RowDecision { action, clock }
+}
+
+/// Whether a cell's value is to be written over one with this stamp.
+pub(super) fn is_written(change: &RowChange, cell: &CellChange, local: Stamp<SiteId>) -> bool {
+    let text = change.text(cell.column).map(|text| &text.outcome);
+    matches!(text, Some(TextOutcome::Resolved { merged: true, .. })) || cell_wins(cell.stamp, local)
 }
 
 /// This replica's column for a column of the change.
@@ -172,6 +178,7 @@ fn join_by_length(first: &mut RowChange, second: RowChange) {
             first.life = first.life.max(second.life);
             first.past = first.past.join(&second.past);
             join_cells(&mut first.cells, second.cells);
+            join_texts(&mut first.texts, second.texts);
         }
     }
 }
@@ -188,6 +195,18 @@ pub(super) fn join_cells(first: &mut Vec<CellChange>, second: Vec<CellChange>) {
                 }
             }
             Err(at) => first.insert(at, cell),
+        }
+    }
+}
+
+/// Joins what is told of lines. Where the two do not fit, which no replica brings about, the first stays.
+pub(super) fn join_texts(first: &mut Vec<TextChange>, second: Vec<TextChange>) {
+    for text in second {
+        let known = first.iter_mut().find(|known| known.column == text.column);
+        match (known.map(|known| &mut known.delta), &text.delta) {
+            (Some(Some(known)), Some(delta)) => drop(known.join(delta)),
+            (Some(_), _) => {}
+            (None, _) => first.push(text),
         }
     }
 }

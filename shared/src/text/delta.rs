@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::hlc::Version;
 use crate::id::SiteId;
 use crate::text::delimiter::Delimiter;
-use crate::text::document::Document;
+use crate::text::document::{Document, check_length};
 use crate::text::merge::{Known, join};
 use crate::text::run::{Run, Runs};
 
@@ -141,6 +141,22 @@ impl TextDelta<SiteId> {
         let pieces = joined.lines.into_iter().map(str::to_owned).collect();
         (self.document, self.pieces) = (joined.document, pieces);
         Ok(())
+    }
+
+    /// The document and the text of a [complete](TextDelta::is_complete) delta, for a replica that knows
+    /// nothing of the text.
+    ///
+    /// # Errors
+    /// The delta is malformed, or a limit is reached.
+    pub fn rendered(&self) -> Result<(Document<SiteId>, String)> {
+        self.check_order()?;
+        self.document.check_blocks()?;
+        let lines = self.lines();
+        let mut document = self.document.clone();
+        let text = document.render(&lines, &self.delimiter);
+        check_length(&text)?;
+        document.note_cuts(&text, &lines, &self.delimiter);
+        Ok((document, text))
     }
 
     pub(crate) fn check_delimiter(&self, delimiter: &Delimiter) -> Result<()> {

@@ -14,6 +14,7 @@ use crate::wire::past;
 use crate::wire::rows;
 use crate::wire::sites::{SiteIndex, Sites};
 use crate::wire::stream::{self, Subset};
+use crate::wire::texts;
 
 const TABLES: &str = "the number of tables in one message";
 const COLUMNS: &str = "the number of columns in one message";
@@ -62,7 +63,7 @@ fn put_table(out: &mut Vec<u8>, table: &TableChanges, sites: &mut SiteIndex) -> 
     for column in &columns {
         column.put(out);
     }
-    Ok(())
+    texts::put(out, &table.rows)
 }
 
 /// How many rows may have cells, and the cells of each column.
@@ -157,6 +158,7 @@ fn read_table(input: &mut Reader<'_>, sites: &Sites, allowance: &mut Allowance) 
     let mut rows = rows::read(input, count, sites)?;
     past::read(input, &mut rows, sites, allowance)?;
     read_cells(input, columns.len(), &mut rows, sites, allowance)?;
+    texts::read(input, &mut rows, allowance)?;
     Ok(TableChanges { table, algorithm, columns, rows })
 }
 

@@ -20,6 +20,7 @@ mod results;
 mod rows;
 mod sites;
 mod stream;
+mod texts;
 mod values;
 
 pub use header::{FORMAT_VERSION, HEADER_BYTES, MAGIC};

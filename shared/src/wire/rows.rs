@@ -102,6 +102,7 @@ pub fn read(input: &mut Reader<'_>, count: usize, sites: &Sites) -> Result<Vec<R
         length,
         life,
         cells: Vec::new(),
+        texts: Vec::new(),
         past: Past::default(),
     });
     Ok(rows.collect())

@@ -33,6 +33,7 @@ pub fn schema(columns: &[&str], first: u16) -> TableSchema {
         algorithm: Algorithm::Cls,
         key: vec!["id".into()],
         columns: columns.collect(),
+        texts: Vec::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Generators of arbitrary messages, shared by the tests of the wire format.
 #![allow(dead_code, reason = "each test file uses a part")]
 
-use cloudsync_shared::change::{CellChange, ChangeBatch, RowChange, TableChanges};
+use cloudsync_shared::change::{CellChange, ChangeBatch, RowChange, TableChanges, TextChange, TextOutcome};
 use cloudsync_shared::clock::Stamp;
 use cloudsync_shared::hlc::{Millis, Version};
 use cloudsync_shared::id::{CausalLength, RowId, SiteId};
@@ -12,6 +12,7 @@ use cloudsync_shared::message::{
 };
 use cloudsync_shared::port::Refusal;
 use cloudsync_shared::schema::Algorithm;
+use cloudsync_shared::text::{Delimiter, Document};
 use cloudsync_shared::value::{Value, uuid_text};
 use cloudsync_shared::vector::{Past, Vector};
 use cloudsync_shared::wire::{HEADER_BYTES, limits};
@@ -131,8 +132,18 @@ fn row(keys: u8, ids: u8, kinds: Vec<u8>, whole: bool) -> impl Strategy<Value = 
             let (stamp, value) = cell.filter(|_| length.is_alive() || !past.is_empty())?;
             Some(CellChange { column, stamp: stamp.unwrap_or(life), value })
         });
-        RowChange { row_id, key, length, life, cells: cells.collect(), past: past.clone() }
+        let cells: Vec<CellChange> = cells.collect();
+        let texts = cells.first().filter(|cell| cell.value == Value::Null && !past.is_empty()).map(text);
+        RowChange { row_id, key, length, life, cells, texts: texts.into_iter().collect(), past: past.clone() }
     })
+}
+
+/// Lines that are told of a cell.
+fn text(cell: &CellChange) -> TextChange {
+    let delimiter = Delimiter::default();
+    let document = Document::implied(cell.stamp, "one\ntwo\n", &delimiter).expect("a short text");
+    let delta = document.whole("one\ntwo\n", &delimiter).expect("it is its own");
+    TextChange { column: cell.column, delta: Some(delta), outcome: TextOutcome::Open }
 }
 
 /// What is behind a row: mostly nothing.

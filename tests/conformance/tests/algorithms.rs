@@ -92,7 +92,13 @@ fn on_memory(algorithm: Algorithm, case: &Case, first_syncs_first: bool) -> Opti
         let mut store = MemStore::new(SiteId([number; 16]));
         let columns = COLUMNS.iter().zip(1..);
         let columns = columns.map(|(name, id)| Column { name: (*name).into(), id: ColumnId(id) }).collect();
-        let schema = TableSchema { name: "note".into(), algorithm, key: vec!["id".into()], columns };
+        let schema = TableSchema {
+            name: "note".into(),
+            algorithm,
+            key: vec!["id".into()],
+            columns,
+            texts: Vec::new(),
+        };
         store.create_table(schema, Vec::new());
         store
     });

@@ -91,7 +91,7 @@ fn remote_row(random: &mut Random, site: SiteId) -> RowChange {
             cells.push(CellChange { column, stamp: stamp(random, site), value: value(random, column) });
         }
     }
-    RowChange { row_id: None, key, length, life, cells, past: Past::default() }
+    RowChange { row_id: None, key, length, life, cells, texts: Vec::new(), past: Past::default() }
 }
 
 /// An hour ago or in two minutes, never near the present, where local writes are. The versions of the
@@ -145,6 +145,7 @@ impl Engines {
                 algorithm: Algorithm::Cls,
                 key: vec!["id".into()],
                 columns: columns.collect(),
+                texts: Vec::new(),
             },
             Vec::new(),
         );

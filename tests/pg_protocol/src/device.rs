@@ -262,6 +262,7 @@ fn row(
         length: CausalLength(length),
         life,
         cells: cells.map(|(column, value)| CellChange { column, stamp, value }).collect(),
+        texts: Vec::new(),
         past: Past::default(),
     }
 }

@@ -338,6 +338,7 @@ fn lengths_and_versions_out_of_range_are_malformed() {
             length: CausalLength(length),
             life,
             cells: Vec::new(),
+            texts: Vec::new(),
             past: Past::default(),
         };
         let changes = ChangeBatch { tables: vec![changes("notes", &COLUMNS, vec![row])] };

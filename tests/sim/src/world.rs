@@ -355,7 +355,13 @@ fn schema_at(table: &TableSpec, replica: usize) -> TableSchema {
         .collect();
     let turn = replica.checked_rem(columns.len()).unwrap_or(0);
     columns.rotate_left(turn);
-    TableSchema { name: table.name.clone(), algorithm: table.algorithm, key: table.key_names(), columns }
+    TableSchema {
+        name: table.name.clone(),
+        algorithm: table.algorithm,
+        key: table.key_names(),
+        columns,
+        texts: Vec::new(),
+    }
 }
 
 /// Values with their columns' names, as far as the table has the columns.
