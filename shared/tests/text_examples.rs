@@ -203,3 +203,11 @@ fn a_replica_restored_from_a_backup_numbers_no_line_twice() {
         assert!(text.contains("lost") && text.contains("later"), "{text}");
     }
 }
+
+#[test]
+fn two_contents_under_one_stamp_end_as_one() {
+    let (mut one, mut copy) = (Replica::new(1, "a\nb\n"), Replica::new(1, "a\nb\n"));
+    one.write_at(2000, "a\nb here\n");
+    copy.write_at(2000, "a\nb there\n");
+    assert_eq!(agree(&mut one, &mut copy), "a\nb there\n");
+}
