@@ -141,3 +141,22 @@ fn the_stored_form_is_what_it_was() {
         ],
     );
 }
+
+/// A delta of epoch 10 by one site with two lines, after its waypoints and runs.
+fn by_hand(places: &[u8]) -> Vec<u8> {
+    [&[1][..], &[7; 16], &[1, 1, b'\n', 10, 0, 0], places, &[1, b'a', 1, b'b']].concat()
+}
+
+#[test]
+fn blocks_out_of_order_or_twice_are_refused() {
+    let read = |places: &[u8]| TextDelta::<SiteId>::from_bytes(&by_hand(places));
+    let kind = |places: &[u8]| read(places).map(|_| ()).map_err(|error| error.kind());
+    assert_eq!(kind(&[0, 2, 2, 10, 2, 2]), Ok(()), "numbers 5 and 7");
+    assert_eq!(kind(&[0, 2, 2, 10, 2, 7]), Err(ErrorKind::Malformed), "numbers 5 and 2");
+    assert_eq!(kind(&[0, 2, 2, 10, 2, 1]), Err(ErrorKind::Malformed), "number 5 twice");
+    // Two waypoints of one name; no run tells them apart, the merge does.
+    let twice = read(&[2, 1, 0, 1, 0, 0, 0, 2, 0, 1, 0, 0, 0, 2, 2, 10, 2, 2]).unwrap();
+    let document = Document::implied(twice.epoch(), "text", &Delimiter::default()).unwrap();
+    let merged = document.merge("text", &twice, &Delimiter::default());
+    assert_eq!(merged.map(|_| ()).map_err(|error| error.kind()), Err(ErrorKind::Malformed));
+}

@@ -186,3 +186,28 @@ fn stamping_anew_keeps_the_lines_where_they_are() {
     two.take(&delta);
     assert_eq!((&two.text, &two.document), (&one.text, &one.document));
 }
+
+#[test]
+fn a_replica_restored_from_a_backup_numbers_no_line_twice() {
+    for backward in [false, true] {
+        let (mut one, mut two) = (Replica::new(2, "a\nz\n"), Replica::new(3, "a\nz\n"));
+        let between = |lines: &[&str]| format!("a\n{}\nz\n", lines.join("\n"));
+        two.take(&one.write_at(2000, &between(&["first"])));
+        let backup = one.clone();
+        let lost = if backward { ["lost", "first"] } else { ["first", "lost"] };
+        two.take(&one.write_at(3000, &between(&lost)));
+        one = backup;
+        let later = if backward { ["later", "first"] } else { ["first", "later"] };
+        one.write_at(4000, &between(&later));
+        let text = agree(&mut one, &mut two);
+        assert!(text.contains("lost") && text.contains("later"), "{text}");
+    }
+}
+
+#[test]
+fn two_contents_under_one_stamp_end_as_one() {
+    let (mut one, mut copy) = (Replica::new(1, "a\nb\n"), Replica::new(1, "a\nb\n"));
+    one.write_at(2000, "a\nb here\n");
+    copy.write_at(2000, "a\nb there\n");
+    assert_eq!(agree(&mut one, &mut copy), "a\nb there\n");
+}

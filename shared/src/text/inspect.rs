@@ -35,8 +35,6 @@ pub struct PathBranch<S> {
     pub order: i64,
     /// Who made it when.
     pub birth: Stamp<S>,
-    /// Which of those that the same edit made.
-    pub sequence: u32,
     /// The number in it.
     pub index: i64,
 }
@@ -77,8 +75,7 @@ fn path<S: Copy>(tree: &Tree<S>, waypoint: WaypointIndex, index: i64) -> Path<S>
         branches.push(PathBranch {
             after: node.branch.side == Side::After,
             order: node.branch.order,
-            birth: node.id.birth,
-            sequence: node.id.sequence,
+            birth: node.birth,
             index,
         });
         (waypoint, index) = (node.branch.parent, node.branch.index);

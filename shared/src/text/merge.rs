@@ -9,7 +9,7 @@ use crate::text::delimiter::Delimiter;
 use crate::text::delta::TextDelta;
 use crate::text::document::Document;
 use crate::text::run::{Run, Runs, State};
-use crate::text::tree::{Position, Side, Tree};
+use crate::text::tree::{Position, Tree};
 
 /// What a merge made of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -253,9 +253,8 @@ fn copy_before<'a>(
     let Some(run) = cursor.next else { return };
     let count = match tree.spot_in(bound, run.waypoint) {
         Some(spot) => {
-            let after = i64::from(tree.side(spot) == Some(Side::After));
-            let ahead = spot.index.saturating_sub(run.start).saturating_add(after);
-            usize::try_from(ahead).unwrap_or(1).max(1)
+            // The block of that number itself is looked at again, unless it is the first.
+            usize::try_from(spot.index.saturating_sub(run.start)).unwrap_or(1).max(1)
         }
         None => usize::MAX,
     };

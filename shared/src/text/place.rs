@@ -7,14 +7,13 @@
 use crate::clock::Stamp;
 use crate::error::Result;
 use crate::text::limits::{MAX_INDEX, SOFT_DEPTH};
-use crate::text::tree::{Branch, Position, ROOT, Side, Tree, WaypointId, WaypointIndex};
+use crate::text::tree::{Branch, Position, ROOT, Side, Tree, WaypointIndex};
 
 /// Chooses places for one local edit.
 pub(crate) struct Minter<'a, S> {
     tree: &'a mut Tree<S>,
     epoch: Stamp<S>,
     stamp: Stamp<S>,
-    sequence: u32,
 }
 
 /// The known neighbours of a gap, tombstones included.
@@ -27,10 +26,7 @@ pub(crate) struct Gap {
 impl<'a, S: Copy + Eq> Minter<'a, S> {
     /// Places made here bear the name of `stamp`, the stamp of the edit.
     pub fn new(tree: &'a mut Tree<S>, epoch: Stamp<S>, stamp: Stamp<S>) -> Minter<'a, S> {
-        // A name may have been used before by a clock that was set back.
-        let used = tree.waypoints().iter().filter(|node| node.id.birth == stamp);
-        let sequence = used.map(|node| node.id.sequence.saturating_add(1)).max().unwrap_or(0);
-        Minter { tree, epoch, stamp, sequence }
+        Minter { tree, epoch, stamp }
     }
 
     /// The first of `count` new neighbouring places in a gap.
@@ -156,9 +152,7 @@ impl<'a, S: Copy + Eq> Minter<'a, S> {
     }
 
     fn hang(&mut self, branch: Branch) -> Result<Position> {
-        let id = WaypointId { birth: self.stamp, sequence: self.sequence };
-        let waypoint = self.tree.push(branch, id)?;
-        self.sequence = self.sequence.saturating_add(1);
+        let waypoint = self.tree.push(branch, self.stamp)?;
         Ok(Position { waypoint, index: 0 })
     }
 
@@ -181,7 +175,7 @@ impl<'a, S: Copy + Eq> Minter<'a, S> {
 
     /// How much later than a waypoint of this site the edit is; `None` if another site made it.
     fn age(&self, waypoint: WaypointIndex) -> Option<i64> {
-        let birth = self.tree.get(waypoint).map_or(self.epoch, |node| node.id.birth);
+        let birth = self.tree.get(waypoint).map_or(self.epoch, |node| node.birth);
         let age = self.stamp.version.0.saturating_sub(birth.version.0);
         (birth.site == self.stamp.site).then_some(i64::try_from(age).unwrap_or(i64::MAX))
     }

@@ -19,16 +19,6 @@ pub(crate) type WaypointIndex = u32;
 /// The waypoint that every epoch begins with.
 pub(crate) const ROOT: WaypointIndex = 0;
 
-/// A waypoint's name: no two are the same.
-///
-/// It only names, and is never compared with versions of writes: if its maker's clock was wrong and
-/// writes are stamped anew, the name stays, and with it the order of the lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct WaypointId<S> {
-    pub birth: Stamp<S>,
-    pub sequence: u32,
-}
-
 /// On which side of its parent place a waypoint hangs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Side {
@@ -49,7 +39,12 @@ pub(crate) struct Branch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Waypoint<S> {
     pub branch: Branch,
-    pub id: WaypointId<S>,
+    /// The edit that made it: its name among the waypoints of the same branch. One edit makes no two
+    /// there.
+    ///
+    /// It only names, and is never compared with versions of writes: if its maker's clock was wrong and
+    /// writes are stamped anew, the name stays, and with it the order of the lines.
+    pub birth: Stamp<S>,
     depth: u32,
 }
 
@@ -105,7 +100,7 @@ impl<S: Copy> Tree<S> {
     ///
     /// # Errors
     /// The tree would become too large or too deep.
-    pub fn push(&mut self, branch: Branch, id: WaypointId<S>) -> Result<WaypointIndex> {
+    pub fn push(&mut self, branch: Branch, birth: Stamp<S>) -> Result<WaypointIndex> {
         if self.nodes.len() >= MAX_WAYPOINTS {
             return Err(Error::limit("the number of places where a text was edited", MAX_WAYPOINTS));
         }
@@ -113,7 +108,7 @@ impl<S: Copy> Tree<S> {
         if depth as usize > MAX_DEPTH {
             return Err(Error::limit("the depth of insertions within insertions of a text", MAX_DEPTH));
         }
-        self.nodes.push(Waypoint { branch, id, depth });
+        self.nodes.push(Waypoint { branch, birth, depth });
         Ok(self.nodes.len() as WaypointIndex)
     }
 
@@ -159,8 +154,8 @@ impl<S: Copy> Tree<S> {
     ) -> std::result::Result<Tree<T>, E> {
         let mut nodes = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
-            let id = WaypointId { birth: rename(node.id.birth)?, sequence: node.id.sequence };
-            nodes.push(Waypoint { branch: node.branch, id, depth: node.depth });
+            let birth = rename(node.birth)?;
+            nodes.push(Waypoint { branch: node.branch, birth, depth: node.depth });
         }
         Ok(Tree { nodes })
     }
@@ -204,7 +199,7 @@ impl<S: Copy + Ord> Tree<S> {
             Some(Side::After) => 1,
         };
         let key =
-            |spot: Spot| spot.via.and_then(|via| self.get(via)).map(|node| (node.branch.order, node.id));
+            |spot: Spot| spot.via.and_then(|via| self.get(via)).map(|node| (node.branch.order, node.birth));
         left.index
             .cmp(&right.index)
             .then_with(|| rank(left).cmp(&rank(right)))
@@ -218,7 +213,7 @@ impl<S: Copy + Ord> Tree<S> {
     pub fn graft(&mut self, other: &Tree<S>) -> Result<Vec<WaypointIndex>> {
         let mut sought = BTreeMap::new();
         for (node, at) in other.nodes.iter().zip(1..) {
-            if sought.insert((node.branch, node.id), at).is_some() {
+            if sought.insert((node.branch, node.birth), at).is_some() {
                 return Err(Error::malformed(0, "a text names a place twice"));
             }
         }
@@ -234,7 +229,7 @@ impl<S: Copy + Ord> Tree<S> {
         for (node, at) in self.nodes.iter().zip(1..) {
             let parent = there.get(node.branch.parent as usize).copied().flatten();
             let Some(parent) = parent else { continue };
-            if let Some(found) = sought.get(&(Branch { parent, ..node.branch }, node.id)) {
+            if let Some(found) = sought.get(&(Branch { parent, ..node.branch }, node.birth)) {
                 set(&mut there, at, *found);
                 set(&mut here, *found, at);
             }
@@ -244,7 +239,7 @@ impl<S: Copy + Ord> Tree<S> {
                 |map: &[Option<WaypointIndex>], at: WaypointIndex| map.get(at as usize).copied().flatten();
             if known(&here, at).is_none() {
                 let parent = known(&here, node.branch.parent).unwrap_or(ROOT);
-                let number = self.push(Branch { parent, ..node.branch }, node.id)?;
+                let number = self.push(Branch { parent, ..node.branch }, node.birth)?;
                 set(&mut here, at, number);
             }
         }

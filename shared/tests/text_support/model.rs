@@ -45,13 +45,8 @@ fn compare(left: &Path<SiteId>, right: &Path<SiteId>) -> Ordering {
             (Some(_), None) => Ordering::Less,
             (None, Some(branch)) if branch.after => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            (Some(one), Some(two)) => (one.after, one.order, one.birth, one.sequence, one.index).cmp(&(
-                two.after,
-                two.order,
-                two.birth,
-                two.sequence,
-                two.index,
-            )),
+            (Some(one), Some(two)) => (one.after, one.order, one.birth, one.index)
+                .cmp(&(two.after, two.order, two.birth, two.index)),
         };
         depth += 1;
     }

@@ -27,7 +27,7 @@ mod content {
 
 /// The stamp that runs of a waypoint mostly have: that of its making.
 fn birth(tree: &Tree<SiteOrdinal>, waypoint: u32, epoch: Ordinals) -> Ordinals {
-    tree.get(waypoint).map_or(epoch, |node| node.id.birth)
+    tree.get(waypoint).map_or(epoch, |node| node.birth)
 }
 
 pub(super) fn put_runs(out: &mut Vec<u8>, document: &Document<SiteOrdinal>, last: &mut Ordinals) {

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::id::SiteOrdinal;
 use crate::text::encode::number::{Ordinals, bounded, index as index_of, put_stamp, read_stamp};
 use crate::text::limits::MAX_WAYPOINTS;
-use crate::text::tree::{Branch, Side, Tree, WaypointId};
+use crate::text::tree::{Branch, Side, Tree};
 use crate::varint::{self, Reader};
 
 pub(super) fn put_tree(out: &mut Vec<u8>, tree: &Tree<SiteOrdinal>, last: &mut Ordinals) {
@@ -13,16 +13,12 @@ pub(super) fn put_tree(out: &mut Vec<u8>, tree: &Tree<SiteOrdinal>, last: &mut O
         varint::put_u64(out, u64::from(number - node.branch.parent));
         varint::put_i64(out, node.branch.index);
         let after = u64::from(node.branch.side == Side::After);
-        let named = u64::from(node.id.sequence != 0);
         let ordered = u64::from(node.branch.order != 0);
-        out.push((after | named << 1 | ordered << 2) as u8);
+        out.push((after | ordered << 1) as u8);
         if ordered != 0 {
             varint::put_i64(out, node.branch.order);
         }
-        if named != 0 {
-            varint::put_u64(out, u64::from(node.id.sequence));
-        }
-        put_stamp(out, node.id.birth, last);
+        put_stamp(out, node.birth, last);
     }
 }
 
@@ -36,14 +32,13 @@ pub(super) fn read_tree(input: &mut Reader<'_>, last: &mut Ordinals) -> Result<T
             parent.ok_or_else(|| Error::malformed(offset, "a place in a text hangs from nowhere"))?;
         let index = index_of(input.offset(), input.i64()?)?;
         let flags = input.byte()?;
-        if flags > 7 {
+        if flags > 3 {
             return Err(Error::malformed(input.offset(), "a place in a text has unknown flags"));
         }
         let side = if flags & 1 != 0 { Side::After } else { Side::Before };
-        let order = if flags & 4 != 0 { index_of(input.offset(), input.i64()?)? } else { 0 };
-        let sequence = if flags & 2 != 0 { input.u32()? } else { 0 };
+        let order = if flags & 2 != 0 { index_of(input.offset(), input.i64()?)? } else { 0 };
         let birth = read_stamp(input, last)?;
-        tree.push(Branch { parent, index, side, order }, WaypointId { birth, sequence })?;
+        tree.push(Branch { parent, index, side, order }, birth)?;
     }
     Ok(tree)
 }
