@@ -11,6 +11,7 @@ use cloudsync_shared::message::{PushReply, PushRequest, RowResult};
 use cloudsync_shared::port::RowOutcome;
 use cloudsync_shared::value::Value;
 
+use super::cycles;
 use super::groups::{self, Groups};
 use super::known::{read_known, refuse_keys};
 use super::refuse::{is_about_the_whole, may_heal, no_right};
@@ -163,6 +164,10 @@ impl Passes<'_> {
             }
             merge(&mut store, &mut again, self.present, &mut outcomes)?;
         }
+        let open = self.healing(&outcomes);
+        if !open.tables.is_empty() {
+            cycles::close(&mut store, open, self.present, &mut outcomes)?;
+        }
         store.write_log(self.pusher)?;
         outcomes.renewed = store.renewed;
         Ok(outcomes)
@@ -184,7 +189,11 @@ impl Passes<'_> {
     }
 }
 
-fn merge(
+/// Merges a batch, and notes what became of its rows.
+///
+/// # Errors
+/// As [`merge_batch`].
+pub(super) fn merge(
     store: &mut PgStore<'_>,
     batch: &mut ChangeBatch,
     present: Present,

@@ -57,6 +57,14 @@ pub(super) struct PgStore<'a> {
     known: HashMap<Key, Known>,
 }
 
+/// What a push has noted of what it wrote, to be taken back with it.
+#[derive(Clone)]
+pub(super) struct Notes {
+    touched: BTreeMap<i64, Touched>,
+    accepted: Version,
+    renewed: HashSet<(String, Key)>,
+}
+
 /// The rows of a table that a push has written.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Touched {
@@ -87,6 +95,18 @@ impl<'a> PgStore<'a> {
             refused_keys: HashMap::new(),
             known: HashMap::new(),
         }
+    }
+
+    /// What has been noted so far.
+    pub(super) fn notes(&self) -> Notes {
+        Notes { touched: self.touched.clone(), accepted: self.accepted, renewed: self.renewed.clone() }
+    }
+
+    /// Takes back what was noted since: it was undone.
+    pub(super) fn restore_notes(&mut self, notes: Notes) {
+        self.touched = notes.touched;
+        self.accepted = notes.accepted;
+        self.renewed = notes.renewed;
     }
 
     fn table(&self, name: &str) -> Result<&'a Table, PgError> {
