@@ -13,6 +13,7 @@ use cloudsync_shared::key::Key;
 use cloudsync_shared::schema::Algorithm;
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params, params_from_iter};
 
+use crate::bases::Replaced;
 use crate::error::Result;
 use crate::savepoint::in_savepoint;
 use crate::sent::{BULK_ROWS, UNSENT_BULK, UNSENT_WHOLE};
@@ -118,11 +119,20 @@ struct Touched {
     changed: bool,
     /// The transactions that changed it, if the table is atomic.
     transactions: Vec<i64>,
+    /// What the writes replaced, if conflicts of the table are listed.
+    replaced: Replaced,
 }
 
 impl Touched {
     fn new(key: Key) -> Touched {
-        Touched { key, clock: None, unsent: None, changed: false, transactions: Vec::new() }
+        Touched {
+            key,
+            clock: None,
+            unsent: None,
+            changed: false,
+            transactions: Vec::new(),
+            replaced: Replaced::default(),
+        }
     }
 }
 
@@ -297,6 +307,9 @@ impl TableFold<'_> {
                 LocalWrite::Insert | LocalWrite::InsertLate(_) | LocalWrite::Delete => UNSENT_WHOLE,
             };
             row.unsent = Some(row.unsent.map_or(unsent, |before| before.min(unsent)));
+            if self.table.synced.conflicts {
+                row.replaced.add(self.table, row.clock.as_ref(), write);
+            }
             row.clock = Some(after);
             row.changed = true;
             row.transactions.extend(transaction);
@@ -319,6 +332,9 @@ impl TableFold<'_> {
         for row in order.iter().filter_map(|index| batch.rows.get(*index)).filter(|row| row.changed) {
             if let Some(clock) = &row.clock {
                 statement.execute(params![row.key.0, clock.to_bytes(), row.unsent])?;
+            }
+            if self.table.synced.conflicts {
+                row.replaced.keep(self.conn, self.table, &row.key)?;
             }
             for transaction in &row.transactions {
                 groups::join(self.conn, self.table, &row.key, *transaction)?;

@@ -9,6 +9,7 @@ use roaring::RoaringTreemap;
 use rusqlite::{Connection, params, params_from_iter};
 
 use crate::apply;
+use crate::bases;
 use crate::error::Result;
 use crate::fold;
 use crate::groups;
@@ -183,6 +184,9 @@ pub fn forget_server(conn: &Connection) -> Result<()> {
         for table in Table::all(conn)? {
             let sql = format!("UPDATE {} SET row_id = NULL, unsent = ?1", table.clocks());
             conn.execute(&sql, params![UNSENT_BULK])?;
+            if table.synced.conflicts {
+                bases::forget_table(conn, table.synced.id)?;
+            }
         }
         conn.execute("UPDATE main.cloudsync_tables SET base_done = 0, bulk_unsent = 1, pulled = 0", [])?;
         conn.execute("DELETE FROM main.cloudsync_parked", [])?;
@@ -200,6 +204,9 @@ pub fn forget_row(conn: &Connection, table: &Table, key: &Key) -> Result<()> {
     fold::while_applying(conn, || {
         conn.prepare_cached(&delete)?.execute(params_from_iter(values.iter().map(Bound)))?;
         conn.prepare_cached(&format!("DELETE FROM {} WHERE key = ?1", table.clocks()))?.execute([&key.0])?;
+        if table.synced.conflicts {
+            bases::forget(conn, table, key)?;
+        }
         groups::leave(conn, table, key)
     })
 }

@@ -5,8 +5,10 @@
 //! they leave by the `outbox` and come in by the `inbox`, as the `network` session says.
 
 pub mod apply;
-pub mod catalog;
+pub mod bases;
+mod catalog;
 pub mod changes;
+pub mod conflicts;
 #[cfg(feature = "loadable")]
 pub mod entry;
 pub mod error;
@@ -16,6 +18,7 @@ mod functions;
 pub mod groups;
 pub mod inbox;
 pub mod init;
+pub mod losses;
 pub mod network;
 pub mod outbox;
 pub mod parked;

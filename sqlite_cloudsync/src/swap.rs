@@ -84,7 +84,10 @@ fn merged_row(conn: &Connection, table: &Table, plan: &TablePlan<'_>, row: &Plan
 }
 
 /// What stands in a row now, the key left out.
-fn standing(conn: &Connection, table: &Table, key: &[Value]) -> Result<Vec<(String, Value)>> {
+///
+/// # Errors
+/// The database failed, or the row holds text that is not UTF-8.
+pub fn standing(conn: &Connection, table: &Table, key: &[Value]) -> Result<Vec<(String, Value)>> {
     let names: Vec<&str> = table.schema.columns.iter().map(|column| column.name.as_str()).collect();
     let sql = format!(
         "SELECT {} FROM {} WHERE {}",

@@ -11,6 +11,7 @@ use cloudsync_shared::message::{PushReply, PushRequest, RowResult};
 use cloudsync_shared::port::RowOutcome;
 use cloudsync_shared::value::Value;
 
+use super::conflicts::{self, Found, KnownBases, Places};
 use super::cycles;
 use super::groups::{self, Groups};
 use super::known::{read_known, refuse_keys};
@@ -38,6 +39,8 @@ pub(super) struct Outcomes {
     pub(super) rows: HashMap<String, HashMap<Key, RowOutcome>>,
     /// Those that have another causal length here than the device has given them.
     renewed: HashSet<(String, Key)>,
+    /// Values that lost.
+    lost: Vec<Found>,
 }
 
 /// Carries out a push.
@@ -60,13 +63,16 @@ pub(super) fn push(mut request: PushRequest) -> Result<PushReply, PgError> {
     let asked: Vec<(String, Vec<Key>)> = request.changes.tables.iter().map(keys_of).collect();
     let writable: Vec<Table> = tables.iter().filter(|table| table.has_any_right()).cloned().collect();
     let groups = Groups::of(&request)?;
+    let bases = KnownBases::of(&request);
+    let places = Places::of(&request.changes, &bases);
     let (alive, dead) = by_life(request.changes, &writable);
-    let passes = Passes { tables: &writable, present, pusher, alive, dead };
+    let passes = Passes { tables: &writable, present, pusher, bases: &bases, alive, dead };
     let mut outcomes = groups::run(passes, &groups, sites)?;
     take_out_of_sight(&writable, &mut outcomes)?;
     let results = results(&asked, &tables, &outcomes);
     let restored = restored(&asked, &tables, &results, &outcomes.renewed)?;
-    Ok(PushReply { epoch, server_time: settings::now(), results, restored })
+    let lost = conflicts::told(&outcomes.lost, &bases, &places);
+    Ok(PushReply { epoch, server_time: settings::now(), results, restored, lost })
 }
 
 fn check_size(changes: &ChangeBatch) -> Result<(), PgError> {
@@ -121,6 +127,8 @@ pub(super) struct Passes<'a> {
     pub(super) present: Present,
     /// The site that is not to be told of these changes.
     pub(super) pusher: SiteOrdinal,
+    /// What the push tells of the values that its cells replaced.
+    pub(super) bases: &'a KnownBases,
     /// The rows that live, parents first.
     pub(super) alive: ChangeBatch,
     /// The rows that are dead, children first.
@@ -153,7 +161,7 @@ impl Passes<'_> {
 
     fn write(&mut self, sites: SiteNames, check_now: bool) -> Result<Outcomes, PgError> {
         let highest = settings::highest()?;
-        let mut store = PgStore::new(self.tables, sites, self.present.now, highest, check_now);
+        let mut store = PgStore::new(self.tables, sites, self.present.now, highest, check_now, self.bases);
         let mut outcomes = Outcomes::default();
         merge(&mut store, &mut self.alive, self.present, &mut outcomes)?;
         merge(&mut store, &mut self.dead, self.present, &mut outcomes)?;
@@ -170,6 +178,7 @@ impl Passes<'_> {
         }
         store.write_log(self.pusher)?;
         outcomes.renewed = store.renewed;
+        outcomes.lost = store.lost;
         Ok(outcomes)
     }
 

@@ -333,7 +333,13 @@ fn lengths_and_versions_out_of_range_are_malformed() {
         let key = cloudsync_shared::key::Key::encode(&[text("k")]).unwrap();
         let row = RowChange { row_id: None, key, length: CausalLength(length), life, cells: Vec::new() };
         let changes = ChangeBatch { tables: vec![changes("notes", &COLUMNS, vec![row])] };
-        Message::PushRequest(PushRequest { site: device.site, epoch: None, changes, groups: Vec::new() })
+        Message::PushRequest(PushRequest {
+            site: device.site,
+            epoch: None,
+            changes,
+            groups: Vec::new(),
+            bases: Vec::new(),
+        })
     };
     let beyond = CausalLength::MAX.0 + 1;
     let varint = |mut number: u64| {
