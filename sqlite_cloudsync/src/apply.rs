@@ -10,6 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::Value as SqlValue;
 
 use crate::catalog;
+use crate::clash;
 use crate::error::{Error, Result};
 use crate::fold::fold;
 use crate::savepoint::in_savepoint;
@@ -31,7 +32,12 @@ pub fn merge(conn: &Connection, batch: &mut ChangeBatch, origin: Origin) -> Resu
     refuse_cascades(conn, batch)?;
     in_transaction(conn, || {
         let mut store = SqliteStore::open(conn, origin)?;
-        merge_batch(&mut store, batch, present(conn)?)
+        let present = present(conn)?;
+        let outcomes = merge_batch(&mut store, batch, present)?;
+        if origin == Origin::Peer {
+            clash::settle(&mut store, batch, &outcomes, present)?;
+        }
+        Ok(outcomes)
     })
 }
 

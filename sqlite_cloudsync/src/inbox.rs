@@ -10,6 +10,7 @@ use rusqlite::{Connection, params, params_from_iter};
 
 use crate::apply;
 use crate::bases;
+use crate::clash;
 use crate::error::Result;
 use crate::fold;
 use crate::groups;
@@ -74,7 +75,12 @@ pub fn retry_parked(conn: &Connection, server_time: Millis) -> Result<Received> 
     }
     apply::in_transaction(conn, || {
         let mut store = SqliteStore::open(conn, Origin::Server)?;
-        merge_server_rows(&mut store, &mut parked::all(conn)?, server_time)
+        let received = merge_server_rows(&mut store, &mut parked::of_server(conn)?, server_time)?;
+        // Rows that came from devices are still to be sent.
+        let mut store = SqliteStore::open(conn, Origin::Peer)?;
+        let present = Present { now: apply::now().max(server_time), max_drift: DEFAULT_MAX_DRIFT };
+        clash::retry(&mut store, present)?;
+        Ok(received)
     })
 }
 
@@ -106,7 +112,7 @@ pub fn merge_server_rows(
                 RowOutcome::Kept(_) | RowOutcome::Dead => {
                     written += 1;
                     if any_parked {
-                        parked::release(conn, &table.table, &row.key)?;
+                        parked::release_server_row(conn, &table.table, &row.key)?;
                     }
                 }
             }
@@ -189,7 +195,7 @@ pub fn forget_server(conn: &Connection) -> Result<()> {
             }
         }
         conn.execute("UPDATE main.cloudsync_tables SET base_done = 0, bulk_unsent = 1, pulled = 0", [])?;
-        conn.execute("DELETE FROM main.cloudsync_parked", [])?;
+        conn.execute("DELETE FROM main.cloudsync_parked WHERE row_id IS NOT NULL", [])?;
         Ok(())
     })
 }

@@ -8,6 +8,7 @@ pub mod apply;
 pub mod bases;
 mod catalog;
 pub mod changes;
+pub mod clash;
 pub mod conflicts;
 #[cfg(feature = "loadable")]
 pub mod entry;

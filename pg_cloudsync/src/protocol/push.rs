@@ -8,14 +8,14 @@ use cloudsync_shared::hlc::DEFAULT_MAX_DRIFT;
 use cloudsync_shared::id::SiteOrdinal;
 use cloudsync_shared::key::Key;
 use cloudsync_shared::message::{PushReply, PushRequest, RowResult};
-use cloudsync_shared::port::RowOutcome;
+use cloudsync_shared::port::{Refusal, RowOutcome};
 use cloudsync_shared::value::Value;
 
 use super::conflicts::{self, Found, KnownBases, Places};
 use super::cycles;
 use super::groups::{self, Groups};
 use super::known::{read_known, refuse_keys};
-use super::refuse::{is_about_the_whole, may_heal, no_right};
+use super::refuse::{is_about_the_whole, lacks_parent, may_heal, no_right};
 use super::rows::{ClockRow, visible_changes, visible_values};
 use super::sites::{SiteNames, sites_of};
 use super::spi::{Mode, execute};
@@ -25,8 +25,8 @@ use crate::error::{PgError, SqlState};
 use crate::ffi::subxact::in_subtransaction;
 use crate::settings;
 
-/// How often rows are tried again whose parent was missing.
-const HEALING_ROUNDS: usize = 2;
+/// How many rows of one push may be tried again because another row was missing, or in their way.
+const MAX_HEALED_ROWS: usize = 1 << 17;
 
 /// The most rows in one push: bounds how long it may hold locks where each is refused alone. A device
 /// sends at most 20,000.
@@ -165,14 +165,17 @@ impl Passes<'_> {
         let mut outcomes = Outcomes::default();
         merge(&mut store, &mut self.alive, self.present, &mut outcomes)?;
         merge(&mut store, &mut self.dead, self.present, &mut outcomes)?;
-        for _ in 0..HEALING_ROUNDS {
-            let mut again = self.healing(&outcomes);
-            if again.tables.is_empty() {
+        let (mut left, mut open) = (MAX_HEALED_ROWS, usize::MAX);
+        loop {
+            let mut again = self.refused(&outcomes, may_heal);
+            let rows = again.row_count();
+            if rows == 0 || rows >= open || rows > left {
                 break;
             }
+            (open, left) = (rows, left - rows);
             merge(&mut store, &mut again, self.present, &mut outcomes)?;
         }
-        let open = self.healing(&outcomes);
+        let open = self.refused(&outcomes, lacks_parent);
         if !open.tables.is_empty() {
             cycles::close(&mut store, open, self.present, &mut outcomes)?;
         }
@@ -182,12 +185,12 @@ impl Passes<'_> {
         Ok(outcomes)
     }
 
-    /// The rows whose parent was missing, or whose children were still there.
-    fn healing(&self, outcomes: &Outcomes) -> ChangeBatch {
+    /// The rows that were refused for such a reason.
+    fn refused(&self, outcomes: &Outcomes, reason: fn(&Refusal) -> bool) -> ChangeBatch {
         let mut again = ChangeBatch::default();
         for table in self.alive.tables.iter().chain(&self.dead.tables) {
             let Some(known) = outcomes.rows.get(&table.table) else { continue };
-            let is_open = |row: &&RowChange| matches!(known.get(&row.key), Some(RowOutcome::Refused(refusal)) if may_heal(refusal));
+            let is_open = |row: &&RowChange| matches!(known.get(&row.key), Some(RowOutcome::Refused(refusal)) if reason(refusal));
             let rows: Vec<RowChange> = table.rows.iter().filter(is_open).cloned().collect();
             if !rows.is_empty() {
                 let (table, columns) = (table.table.clone(), table.columns.clone());
