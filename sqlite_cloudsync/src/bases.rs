@@ -210,12 +210,14 @@ pub fn sent(conn: &Connection, table: &Table, sent: &RowChange, columns: &[Strin
         conn.prepare_cached(&sql)?.query_row([&sent.key.0], |row| row.get(0)).optional()?;
     let clock = stored.map(|bytes| RowClock::from_bytes(&bytes)).transpose()?;
     remove(conn, table, &sent.key, INSERTED)?;
-    for (column, _, _) in bases.cells {
-        let name = table.column_name(column);
-        let cell = sent.cells.iter().find(|cell| columns.get(cell.column).map(String::as_str) == name);
-        let (Some(cell), Some(clock)) = (cell, &clock) else { continue };
+    let own = system::site_id(conn)?;
+    for cell in sent.cells.iter().filter(|cell| Some(cell.stamp.site) == own) {
+        let name = columns.get(cell.column);
+        let column = name.and_then(|name| table.schema.column(name)).map(|column| column.id);
+        let (Some(column), Some(clock)) = (column, &clock) else { continue };
         remove(conn, table, &sent.key, i64::from(column.0))?;
-        if clock.cell(column).version > cell.stamp.version {
+        let now = clock.cell(column);
+        if now.version > cell.stamp.version && now.site == SiteOrdinal::SELF {
             let stamp = Stamp { version: cell.stamp.version, site: SiteOrdinal::SELF };
             insert(conn, table, &sent.key, i64::from(column.0), stamp)?;
         }

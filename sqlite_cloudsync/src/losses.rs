@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use crate::bases::{self, RowBases};
 use crate::conflicts::{self, Conflict};
 use crate::error::Result;
+use crate::store::Origin;
 use crate::swap::standing;
 use crate::table::Table;
 
@@ -32,6 +33,7 @@ pub fn look<'a>(
     table: &Table,
     plan: &TablePlan<'a>,
     row: &PlannedRow,
+    origin: Origin,
     site: impl Fn(SiteOrdinal) -> Result<SiteId>,
 ) -> Result<Option<Losses<'a>>> {
     let (Some(change), Some(before)) = (plan.changes.rows.get(row.index), &row.before) else {
@@ -45,7 +47,11 @@ pub fn look<'a>(
     let written = table.schema.columns.iter().map(|column| column.id);
     let written: Vec<ColumnId> = written.filter(|column| before.cell(*column).site == own).collect();
     let unsent = with_ids(&bases, &written, &site)?;
-    let lost = lost_to_incoming(&plan.columns, before, change, &unsent);
+    // Another device may have seen the write, by a payload: of that nothing is known.
+    let lost = match origin {
+        Origin::Server => lost_to_incoming(&plan.columns, before, change, &unsent),
+        Origin::Peer => Vec::new(),
+    };
     let overtaken = written.into_iter().filter(|column| row.after.cell(*column) != before.cell(*column));
     let overtaken = overtaken.collect();
     let standing = match lost.is_empty() {

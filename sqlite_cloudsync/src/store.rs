@@ -112,10 +112,13 @@ impl<'c> SqliteStore<'c> {
         let writer = RowWriter::new(self.conn, table, plan)?;
         let mut outcomes = Vec::with_capacity(plan.rows.len());
         let mut kept: Vec<&PlannedRow> = Vec::with_capacity(plan.rows.len());
-        let looks = self.origin == Origin::Server && table.synced.conflicts && bases::any(self.conn, table)?;
+        let looks = table.synced.conflicts && bases::any(self.conn, table)?;
         let mut losses: HashMap<usize, Losses<'_>> = HashMap::new();
         for row in &plan.rows {
-            if looks && let Some(found) = losses::look(self.conn, table, plan, row, |site| self.site(site))? {
+            if looks
+                && let Some(found) =
+                    losses::look(self.conn, table, plan, row, self.origin, |site| self.site(site))?
+            {
                 losses.insert(row.index, found);
             }
             match writer.write(row)? {
