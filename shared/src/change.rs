@@ -86,6 +86,25 @@ impl RowChange {
     }
 }
 
+/// Why a value lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LostReason {
+    /// Another write of the cell is newer.
+    NewerWrite,
+    /// The row was deleted, or has begun another life since.
+    RowDeleted,
+}
+
+impl LostReason {
+    /// As `cloudsync_conflicts` shows it.
+    pub fn text(self) -> &'static str {
+        match self {
+            LostReason::NewerWrite => "newer write",
+            LostReason::RowDeleted => "row deleted",
+        }
+    }
+}
+
 /// Changes of one table. No key occurs twice (see [`TableChanges::fold`]).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TableChanges {

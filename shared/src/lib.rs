@@ -15,6 +15,7 @@ pub mod error;
 pub mod flow;
 pub mod hlc;
 pub mod id;
+pub mod keeping;
 pub mod key;
 #[cfg(feature = "mem")]
 pub mod mem;

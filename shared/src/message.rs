@@ -3,10 +3,12 @@
 
 use roaring::RoaringTreemap;
 
-use crate::change::ChangeBatch;
+use crate::change::{ChangeBatch, LostReason};
+use crate::clock::Stamp;
 use crate::hlc::Millis;
 use crate::id::{RowId, SiteId};
 use crate::port::Refusal;
+use crate::value::Value;
 
 /// One life of a server: changes when it was restored, failed over or cloned, and then no cursor
 /// and no row id of before counts.
@@ -30,7 +32,15 @@ pub struct PushRequest {
     /// of each row's group, 0 for a row without one and no number higher than there are rows. Empty if no
     /// row has a group.
     pub groups: Vec<Vec<u32>>,
+    /// For each table of `changes`, in order, the [bases](Bases) of its cells; empty if no table has any. The
+    /// reply then tells which cells lost.
+    pub bases: Vec<Bases>,
 }
+
+/// What the cells of one table replaced where they were written: one entry a cell, row by row. `None`: the
+/// server may have the cell from this device already, so nothing follows from it. Empty if the device does not
+/// keep conflicts of the table.
+pub type Bases = Vec<Option<Stamp<SiteId>>>;
 
 /// What became of one pushed row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +69,25 @@ pub struct PushReply {
     /// The server's whole rows in place of refused writes, and of rows accepted without an id that have
     /// another causal length there.
     pub restored: ChangeBatch,
+    /// The told cells that lost against a write that their author had not seen, of tables with bases.
+    pub lost: Vec<LostValue>,
+}
+
+/// A told cell that lost a merge, and the value that won.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LostValue {
+    /// The index of its table in the request.
+    pub table: u32,
+    /// The index of its row in the table.
+    pub row: u32,
+    /// The index of its column among those of the table in the request.
+    pub column: u32,
+    /// Why it lost.
+    pub reason: LostReason,
+    /// The stamp of what won.
+    pub won: Stamp<SiteId>,
+    /// The value that won; NULL if the row is gone.
+    pub value: Value,
 }
 
 /// How far a download of several pages has come.

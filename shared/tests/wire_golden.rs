@@ -5,14 +5,16 @@
 
 use std::path::PathBuf;
 
-use cloudsync_shared::change::{CellChange, ChangeBatch, RowChange, TableChanges, TextChange, TextOutcome};
+use cloudsync_shared::change::{
+    CellChange, ChangeBatch, LostReason, RowChange, TableChanges, TextChange, TextOutcome,
+};
 use cloudsync_shared::clock::Stamp;
 use cloudsync_shared::hlc::{Millis, Version};
 use cloudsync_shared::id::{CausalLength, RowId, SiteId};
 use cloudsync_shared::key::Key;
 use cloudsync_shared::message::{
-    Epoch, GoneReply, GoneRequest, Message, Next, Progress, PullReply, PullRequest, PushReply, PushRequest,
-    RowResult, Snapshot, View,
+    Epoch, GoneReply, GoneRequest, LostValue, Message, Next, Progress, PullReply, PullRequest, PushReply,
+    PushRequest, RowResult, Snapshot, View,
 };
 use cloudsync_shared::port::Refusal;
 use cloudsync_shared::schema::Algorithm;
@@ -151,7 +153,26 @@ fn push_request_groups() -> PushRequest {
     let mut pairs = kinds();
     pairs.tables.insert(0, tasks());
     let groups = vec![vec![2, 1, 1], vec![2, 0, 0, 0, 0, 0, 1], vec![2]];
-    PushRequest { site: ALICE, epoch: Some(EPOCH), changes: pairs, groups }
+    PushRequest { site: ALICE, epoch: Some(EPOCH), changes: pairs, groups, bases: Vec::new() }
+}
+
+/// Bases of some cells of one table; the other table has none.
+fn push_request_bases() -> PushRequest {
+    let mut request = push_request_groups();
+    request.changes.tables.truncate(2);
+    request.groups = Vec::new();
+    let tasks =
+        vec![Some(stamp(0, BOB)), Some(Stamp::NEVER), None, Some(stamp(1, ALICE)), Some(stamp(9, BOB))];
+    PushRequest { bases: vec![tasks, Vec::new()], ..request }
+}
+
+/// A cell that lost against a newer one, and one whose row is gone.
+fn push_reply_lost() -> PushReply {
+    let value = Value::Text("theirs".into());
+    let newer =
+        LostValue { table: 0, row: 1, column: 2, reason: LostReason::NewerWrite, won: stamp(3, BOB), value };
+    let deleted = LostValue { row: 0, reason: LostReason::RowDeleted, value: Value::Null, ..newer.clone() };
+    PushReply { lost: vec![newer, deleted], ..push_reply() }
 }
 
 fn push_reply() -> PushReply {
@@ -164,6 +185,7 @@ fn push_reply() -> PushReply {
             vec![RowResult::Refused(refused), RowResult::UnknownTable],
         ],
         restored: ChangeBatch::default(),
+        lost: Vec::new(),
     }
 }
 
@@ -197,10 +219,13 @@ fn messages() -> Vec<(&'static str, Message)> {
                 epoch: None,
                 changes: ChangeBatch::default(),
                 groups: Vec::new(),
+                bases: Vec::new(),
             }),
         ),
         ("push_request_groups", Message::PushRequest(push_request_groups())),
+        ("push_request_bases", Message::PushRequest(push_request_bases())),
         ("push_reply", Message::PushReply(push_reply())),
+        ("push_reply_lost", Message::PushReply(push_reply_lost())),
         ("pull_request", Message::PullRequest(pull_request())),
         (
             "pull_reply",

@@ -60,6 +60,7 @@ fn push_reply(results: Vec<RowResult>) -> Message {
         server_time: Millis(1),
         results,
         restored: ChangeBatch::default(),
+        lost: Vec::new(),
     })
 }
 

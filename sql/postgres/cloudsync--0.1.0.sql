@@ -66,6 +66,25 @@ CREATE TABLE cloudsync.log (
 );
 CREATE INDEX log_xid ON cloudsync.log (xid);
 
+-- Values that lost a merge, of tables with the setting conflicts. A row is named by its id, a column by its
+-- number; values are kept as text. See the view cloudsync_conflicts.
+CREATE TABLE cloudsync.conflicts (
+    table_id int NOT NULL REFERENCES cloudsync.tables ON DELETE CASCADE,
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    row_id bigint NOT NULL,
+    col int NOT NULL,
+    lost_value text,
+    lost_version bigint NOT NULL,
+    lost_site bytea NOT NULL,
+    won_value text,
+    won_version bigint NOT NULL,
+    won_site bytea NOT NULL,
+    reason text NOT NULL,
+    noted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (table_id, id),
+    UNIQUE (table_id, row_id, col, lost_version, lost_site)
+);
+
 -- Tables that policies of synced tables read and whose writes are noted: in the log each stands under
 -- its number with a minus sign, without rows.
 CREATE TABLE cloudsync.watched (
@@ -106,6 +125,25 @@ DO $$ BEGIN
     END IF;
 END $$;
 GRANT SELECT ON @extschema@.cloudsync_changes TO PUBLIC;
+
+-- Values that lost a merge. A conflict appears to those who may SELECT its row and its column now, one of a
+-- deleted row only to those who see tombstones.
+CREATE FUNCTION @extschema@.cloudsync_conflicts_select()
+    RETURNS TABLE (tbl text, pk bytea, col_name text, lost_value text, lost_version bigint, lost_site bytea,
+        won_value text, won_version bigint, won_site bytea, reason text, noted_at bigint)
+    STABLE PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_conflicts_select_wrapper';
+CREATE VIEW @extschema@.cloudsync_conflicts AS
+SELECT c.tbl, c.pk, c.col_name,
+    c.lost_value, c.lost_version, to_timestamp((c.lost_version >> 16) / 1000.0) AS lost_at, c.lost_site,
+    c.won_value, c.won_version, to_timestamp((c.won_version >> 16) / 1000.0) AS won_at, c.won_site,
+    c.reason, to_timestamp(c.noted_at / 1000.0) AS noted_at
+FROM @extschema@.cloudsync_conflicts_select() c;
+DO $$ BEGIN
+    IF pg_catalog.current_setting('server_version_num')::int >= 150000 THEN
+        ALTER VIEW @extschema@.cloudsync_conflicts SET (security_invoker = true);
+    END IF;
+END $$;
+GRANT SELECT ON @extschema@.cloudsync_conflicts TO PUBLIC;
 
 -- Payloads. What is applied is written as the caller, all of it or nothing.
 CREATE FUNCTION cloudsync.payload_step(state internal, tbl text, pk bytea, col_name text, col_value bytea,

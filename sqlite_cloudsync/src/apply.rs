@@ -9,6 +9,8 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::types::Value as SqlValue;
 
+use crate::catalog;
+use crate::clash;
 use crate::error::{Error, Result};
 use crate::fold::fold;
 use crate::savepoint::in_savepoint;
@@ -27,10 +29,35 @@ pub fn merge(conn: &Connection, batch: &mut ChangeBatch, origin: Origin) -> Resu
     if !system::exists(conn)? {
         return Err(Error::state("no table of this database is synced: call cloudsync_init first"));
     }
+    refuse_cascades(conn, batch)?;
     in_transaction(conn, || {
         let mut store = SqliteStore::open(conn, origin)?;
-        merge_batch(&mut store, batch, present(conn)?)
+        let present = present(conn)?;
+        let outcomes = merge_batch(&mut store, batch, present)?;
+        if origin == Origin::Peer {
+            clash::settle(&mut store, batch, &outcomes, present)?;
+        }
+        Ok(outcomes)
     })
+}
+
+/// Foreign keys cannot be switched off inside a transaction. There the delete of a parent would take rows
+/// along that nobody has told of, and that no trigger would note either, as it is not a local write.
+fn refuse_cascades(conn: &Connection, batch: &ChangeBatch) -> Result<()> {
+    if conn.is_autocommit() || !conn.db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY)? {
+        return Ok(());
+    }
+    for changes in &batch.tables {
+        let deletes = changes.rows.iter().any(|row| !row.length.is_alive());
+        if catalog::has_actions(conn, &changes.table, deletes)? {
+            return Err(Error::state(format!(
+                "rows of table {} cannot be applied inside a transaction, as foreign keys refer to it whose ON DELETE \
+                 or ON UPDATE would change other rows: COMMIT first, or set PRAGMA foreign_keys = OFF before BEGIN",
+                changes.table
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Runs `work` as one step that holds the write lock, after local writes were folded, and without

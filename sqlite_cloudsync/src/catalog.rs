@@ -269,6 +269,20 @@ pub fn parents(conn: &Connection, table: &str) -> Result<Vec<String>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Whether foreign keys of any table refer to a table and change rows when a row of it does; with
+/// `deletes`, or is deleted.
+///
+/// # Errors
+/// The catalog cannot be read.
+pub fn has_actions(conn: &Connection, table: &str, deletes: bool) -> Result<bool> {
+    let sql = "SELECT EXISTS(
+                 SELECT 1 FROM main.sqlite_schema AS t, pragma_foreign_key_list(t.name, 'main') AS f
+                 WHERE t.type = 'table' AND f.\"table\" = ?1 COLLATE NOCASE
+                 AND (f.on_update IN ('CASCADE', 'SET NULL', 'SET DEFAULT')
+                      OR ?2 AND f.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT')))";
+    Ok(conn.prepare_cached(sql)?.query_row((table, deletes), |row| row.get(0))?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,6 +13,7 @@ use cloudsync_shared::key::Key;
 use cloudsync_shared::schema::Algorithm;
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params, params_from_iter};
 
+use crate::bases::Replaced;
 use crate::error::Result;
 use crate::savepoint::in_savepoint;
 use crate::sent::{BULK_ROWS, UNSENT_BULK, UNSENT_WHOLE};
@@ -123,11 +124,21 @@ struct Touched {
     transactions: Vec<i64>,
     /// What becomes of its buried cells, if that changes: these are kept, or none.
     buried: Option<Option<Vec<u8>>>,
+    /// What the writes replaced, if conflicts of the table are listed.
+    replaced: Replaced,
 }
 
 impl Touched {
     fn new(key: Key) -> Touched {
-        Touched { key, clock: None, unsent: None, changed: false, transactions: Vec::new(), buried: None }
+        Touched {
+            key,
+            clock: None,
+            unsent: None,
+            changed: false,
+            transactions: Vec::new(),
+            buried: None,
+            replaced: Replaced::default(),
+        }
     }
 }
 
@@ -325,6 +336,9 @@ impl TableFold<'_> {
             if buried::keeps(self.table) {
                 row.buried = Some(cells.take());
             }
+            if self.table.synced.conflicts {
+                row.replaced.add(self.table, row.clock.as_ref(), write);
+            }
             row.clock = Some(after);
             row.changed = true;
             row.transactions.extend(transaction.take());
@@ -350,6 +364,9 @@ impl TableFold<'_> {
             }
             if let Some(cells) = &row.buried {
                 buried::store(self.conn, self.table, &row.key, cells.as_deref())?;
+            }
+            if self.table.synced.conflicts {
+                row.replaced.keep(self.conn, self.table, &row.key)?;
             }
             for transaction in &row.transactions {
                 groups::join(self.conn, self.table, &row.key, *transaction)?;

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::ffi::with_connection;
 use crate::table::Table;
 use crate::value;
-use crate::{fold, groups, init, payload, system};
+use crate::{conflicts, fold, groups, init, payload, system};
 
 /// Pure functions: the same answer for the same arguments, harmless anywhere.
 const PURE: FunctionFlags = FunctionFlags::SQLITE_UTF8
@@ -102,9 +102,11 @@ fn set_table_setting(context: &Context<'_>, column: String, first: usize) -> Sql
         if column != "*" && !known {
             return Err(Error::state(format!("table {table} has no column {column} beside its key")));
         }
-        match column == "*" && key.eq_ignore_ascii_case(groups::SETTING) {
-            true => groups::set_atomic(conn, &found.synced.name, &value)?,
-            false => system::set_table_setting(conn, &found.synced.name, &column, &key, &value)?,
+        let name = &found.synced.name;
+        match column.as_str() {
+            "*" if key.eq_ignore_ascii_case(groups::SETTING) => groups::set_atomic(conn, name, &value)?,
+            "*" if conflicts::is_setting(&key) => conflicts::set(conn, name, &key, &value)?,
+            _ => system::set_table_setting(conn, name, &column, &key, &value)?,
         }
         Ok(SqlValue::Null)
     })

@@ -9,7 +9,9 @@ use roaring::RoaringTreemap;
 use rusqlite::{Connection, params, params_from_iter};
 
 use crate::apply;
+use crate::bases;
 use crate::buried;
+use crate::clash;
 use crate::error::Result;
 use crate::fold;
 use crate::groups;
@@ -74,7 +76,12 @@ pub fn retry_parked(conn: &Connection, server_time: Millis) -> Result<Received> 
     }
     apply::in_transaction(conn, || {
         let mut store = SqliteStore::open(conn, Origin::Server)?;
-        merge_server_rows(&mut store, &mut parked::all(conn)?, server_time)
+        let received = merge_server_rows(&mut store, &mut parked::of_server(conn)?, server_time)?;
+        // Rows that came from devices are still to be sent.
+        let mut store = SqliteStore::open(conn, Origin::Peer)?;
+        let present = Present { now: apply::now().max(server_time), max_drift: DEFAULT_MAX_DRIFT };
+        clash::retry(&mut store, present)?;
+        Ok(received)
     })
 }
 
@@ -106,7 +113,7 @@ pub fn merge_server_rows(
                 RowOutcome::Kept(_) | RowOutcome::Dead => {
                     written += 1;
                     if any_parked {
-                        parked::release(conn, &table.table, &row.key)?;
+                        parked::release_server_row(conn, &table.table, &row.key)?;
                     }
                 }
             }
@@ -184,9 +191,12 @@ pub fn forget_server(conn: &Connection) -> Result<()> {
         for table in Table::all(conn)? {
             let sql = format!("UPDATE {} SET row_id = NULL, unsent = ?1", table.clocks());
             conn.execute(&sql, params![UNSENT_BULK])?;
+            if table.synced.conflicts {
+                bases::forget_table(conn, table.synced.id)?;
+            }
         }
         conn.execute("UPDATE main.cloudsync_tables SET base_done = 0, bulk_unsent = 1, pulled = 0", [])?;
-        conn.execute("DELETE FROM main.cloudsync_parked", [])?;
+        conn.execute("DELETE FROM main.cloudsync_parked WHERE row_id IS NOT NULL", [])?;
         Ok(())
     })
 }
@@ -203,6 +213,9 @@ pub fn forget_row(conn: &Connection, table: &Table, key: &Key) -> Result<()> {
         conn.prepare_cached(&format!("DELETE FROM {} WHERE key = ?1", table.clocks()))?.execute([&key.0])?;
         if buried::keeps(table) {
             buried::store(conn, table, key, None)?;
+        }
+        if table.synced.conflicts {
+            bases::forget(conn, table, key)?;
         }
         groups::leave(conn, table, key)
     })

@@ -1,6 +1,7 @@
 //! `cloudsync_init`, `_cleanup`, `_enable`, `_disable`, and keeping up with `ALTER TABLE`.
 
 use cloudsync_shared::id::{ColumnId, SiteId};
+use cloudsync_shared::keeping;
 use cloudsync_shared::key::MAX_KEY_COLUMNS;
 use cloudsync_shared::schema::Algorithm;
 use rusqlite::types::Value as SqlValue;
@@ -10,7 +11,7 @@ use crate::catalog::{self, TableInfo};
 use crate::error::{Error, Result};
 use crate::savepoint::in_savepoint;
 use crate::table::{Table, clock_table, journal_table};
-use crate::{apply, buried, fold, groups, parked, quote, system, trigger};
+use crate::{apply, bases, buried, conflicts, fold, groups, parked, quote, system, trigger};
 
 /// Flag of `cloudsync_init`: accept a key of one INTEGER PRIMARY KEY column.
 pub const ALLOW_INTEGER_KEY: i64 = 1;
@@ -205,6 +206,10 @@ fn cleanup_one(conn: &Connection, name: &str) -> Result<()> {
         [name],
     )?;
     parked::forget(conn, name, None)?;
+    conn.execute("DELETE FROM main.cloudsync_conflicts WHERE tbl = ?1", [name])?;
+    if let Some(table) = system::table(conn, name)? {
+        bases::forget_table(conn, table.id)?;
+    }
     conn.execute(
         "DELETE FROM main.cloudsync_columns WHERE table_id IN (SELECT id FROM main.cloudsync_tables WHERE name = ?1)",
         [name],
@@ -237,6 +242,9 @@ pub fn logout(conn: &Connection) -> Result<()> {
             init_one(conn, &synced.name, synced.algorithm, ALLOW_INTEGER_KEY | ALLOW_NOT_NULL)?;
             if synced.atomic {
                 groups::set_atomic(conn, &synced.name, &SqlValue::Integer(1))?;
+            }
+            if synced.conflicts {
+                conflicts::set(conn, &synced.name, keeping::CONFLICTS, &SqlValue::Text("on".to_owned()))?;
             }
         }
         system::remember_schema(conn)

@@ -5,9 +5,12 @@
 //! they leave by the `outbox` and come in by the `inbox`, as the `network` session says.
 
 pub mod apply;
+pub mod bases;
 pub mod buried;
 pub mod catalog;
 pub mod changes;
+pub mod clash;
+pub mod conflicts;
 #[cfg(feature = "loadable")]
 pub mod entry;
 pub mod error;
@@ -17,6 +20,7 @@ mod functions;
 pub mod groups;
 pub mod inbox;
 pub mod init;
+pub mod losses;
 pub mod network;
 pub mod outbox;
 pub mod parked;

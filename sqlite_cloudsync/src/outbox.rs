@@ -11,10 +11,12 @@ use cloudsync_shared::capture::base_clock;
 use cloudsync_shared::change::{ChangeBatch, RowChange, TableChanges};
 use cloudsync_shared::id::RowId;
 use cloudsync_shared::key::Key;
-use cloudsync_shared::message::{PushReply, RowResult};
+use cloudsync_shared::message::{Bases, PushReply, RowResult};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::apply;
+use crate::bases;
+use crate::conflicts;
 use crate::error::{Error, Result};
 use crate::fold;
 use crate::groups;
@@ -112,11 +114,14 @@ struct Receipt {
 }
 
 /// One request's worth of unsent rows.
+#[derive(Default)]
 pub struct Parcel {
     /// What to send.
     pub changes: ChangeBatch,
     /// Which of the rows stand or fall together, as a push request tells it.
     pub groups: Vec<Vec<u32>>,
+    /// What the cells replaced, as a push request tells it.
+    pub bases: Vec<Bases>,
     /// About how many bytes that is, before compression.
     pub bytes: usize,
     /// For each table of `changes`, its name and one receipt a row.
@@ -130,6 +135,23 @@ impl Parcel {
             let rest = self.changes.tables.iter().skip(self.groups.len());
             self.groups.extend(rest.map(|table| vec![0; table.rows.len()]).collect::<Vec<_>>());
         }
+    }
+
+    /// Reads what the cells replaced, of tables whose conflicts are listed.
+    fn take_bases(&mut self, conn: &Connection) -> Result<()> {
+        for (changes, (table, _)) in self.changes.tables.iter().zip(&self.receipts) {
+            self.bases.push(bases::take(conn, table, changes)?);
+        }
+        if self.bases.iter().flatten().all(Option::is_none) {
+            self.bases.clear();
+        }
+        Ok(())
+    }
+
+    /// A row and the table's part that it belongs to.
+    fn row(&self, table: usize, row: usize) -> Option<(&TableChanges, &RowChange)> {
+        let changes = self.changes.tables.get(table)?;
+        Some((changes, changes.rows.get(row)?))
     }
 
     /// The group of a row, 0 if it has none.
@@ -156,8 +178,7 @@ pub fn take(conn: &Connection, pass: &mut Pass, max_bytes: usize) -> Result<Opti
 fn fill(conn: &Connection, pass: &mut Pass, max_bytes: usize) -> Result<Option<Parcel>> {
     let mut tables = Table::all(conn)?;
     tables.retain(|table| table.synced.enabled);
-    let mut parcel =
-        Parcel { changes: ChangeBatch::default(), groups: Vec::new(), bytes: 0, receipts: Vec::new() };
+    let mut parcel = Parcel::default();
     let mut room = Room { bytes: max_bytes, rows: pass.max_rows, taken: 0 };
     while !pass.done && !room.is_full() {
         let at = match pass.phase {
@@ -177,6 +198,7 @@ fn fill(conn: &Connection, pass: &mut Pass, max_bytes: usize) -> Result<Option<P
     }
     parcel.bytes = room.taken;
     parcel.pad_groups();
+    parcel.take_bases(conn)?;
     Ok((parcel.changes.row_count() > 0).then_some(parcel))
 }
 
@@ -360,11 +382,17 @@ fn settle(
             return Err(Error::network("the server's answer does not fit the request"));
         }
         for (row, (receipt, result)) in receipts.iter().zip(results).enumerate() {
+            if table.synced.conflicts && matches!(result, RowResult::Refused(_) | RowResult::UnknownTable) {
+                bases::set_tried(conn, table, &receipt.key, false)?;
+            }
             match result {
                 RowResult::Accepted(id) => {
                     mark_sent(conn, table, receipt, Some(*id))?;
-                    if let Some(sent) = parcel.changes.tables.get(at).and_then(|sent| sent.rows.get(row)) {
+                    if let Some((changes, sent)) = parcel.row(at, row) {
                         renewed.follow(conn, table, sent)?;
+                        if table.synced.conflicts {
+                            bases::sent(conn, table, sent, &changes.columns)?;
+                        }
                     }
                     summary.accepted += 1;
                 }
@@ -385,13 +413,18 @@ fn settle(
     }
     for (at, row, table, receipt, refusal) in refused {
         summary.rejected += 1;
-        let change =
-            parcel.changes.tables.get(at).and_then(|changes| Some((changes, changes.rows.get(row)?)));
-        if let Some((changes, change)) = change {
+        if let Some((changes, change)) = parcel.row(at, row) {
             rejections::record(conn, &Rejection { table, columns: &changes.columns, change, refusal })?;
         }
         if unchanged_since(conn, table, receipt)? {
             inbox::forget_row(conn, table, &receipt.key)?;
+        }
+    }
+    for told in &reply.lost {
+        let at = told.table as usize;
+        let Some(sent) = parcel.changes.tables.get(at) else { continue };
+        if parcel.receipts.get(at).is_some_and(|(table, _)| table.synced.conflicts) {
+            conflicts::record_told(conn, sent, told)?;
         }
     }
     let mut store = SqliteStore::open(conn, Origin::Server)?;

@@ -1,4 +1,4 @@
-//! `cloudsync_parked`: rows of the server that this device's own constraints refuse. They stop no other
+//! `cloudsync_parked`: rows of the server, or of other devices, that this device's own constraints refuse. They stop no other
 //! row, and are tried again at each sync until they fit, are overtaken, or are gone on the server.
 
 use cloudsync_shared::change::{ChangeBatch, RowChange, TableChanges};
@@ -7,7 +7,7 @@ use cloudsync_shared::message::Message;
 use cloudsync_shared::port::Refusal;
 use cloudsync_shared::wire;
 use roaring::RoaringTreemap;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Params, params};
 
 use crate::apply;
 use crate::error::{Error, Result};
@@ -64,13 +64,22 @@ pub fn any(conn: &Connection) -> Result<bool> {
     Ok(any.query_row([], |row| row.get(0))?)
 }
 
-/// Forgets a parked row: it fits now, or another state of it does.
+/// Forgets a parked row: it fits now, or another state of it does. Answers whether there was one.
 ///
 /// # Errors
 /// The database failed.
-pub fn release(conn: &Connection, table: &str, key: &Key) -> Result<()> {
+pub fn release(conn: &Connection, table: &str, key: &Key) -> Result<bool> {
     let mut delete = conn.prepare_cached("DELETE FROM main.cloudsync_parked WHERE tbl = ?1 AND pk = ?2")?;
-    delete.execute(params![table, key.0])?;
+    Ok(delete.execute(params![table, key.0])? > 0)
+}
+
+/// As [`release`], unless it is a row of another device: that is tried again in its own turn.
+///
+/// # Errors
+/// The database failed.
+pub fn release_server_row(conn: &Connection, table: &str, key: &Key) -> Result<()> {
+    let sql = "DELETE FROM main.cloudsync_parked WHERE tbl = ?1 AND pk = ?2 AND row_id IS NOT NULL";
+    conn.prepare_cached(sql)?.execute(params![table, key.0])?;
     Ok(())
 }
 
@@ -101,13 +110,34 @@ pub fn ids(conn: &Connection, table: &str) -> Result<RoaringTreemap> {
     Ok(ids.map(|id| id.map(i64::unsigned_abs)).collect::<rusqlite::Result<_>>()?)
 }
 
-/// All that is parked, as one batch.
+/// All parked rows of the server, as one batch.
 ///
 /// # Errors
 /// A parked row is damaged, or the database failed.
-pub fn all(conn: &Connection) -> Result<ChangeBatch> {
-    let mut query = conn.prepare_cached("SELECT change FROM main.cloudsync_parked ORDER BY tbl, pk")?;
-    let mut rows = query.query([])?;
+pub fn of_server(conn: &Connection) -> Result<ChangeBatch> {
+    read(conn, "row_id IS NOT NULL", [])
+}
+
+/// All parked rows that only devices have, as one batch.
+///
+/// # Errors
+/// A parked row is damaged, or the database failed.
+pub fn of_peers(conn: &Connection) -> Result<ChangeBatch> {
+    read(conn, "row_id IS NULL", [])
+}
+
+/// One parked row, alone in its table.
+///
+/// # Errors
+/// It is damaged, or the database failed.
+pub fn row(conn: &Connection, table: &str, key: &Key) -> Result<Option<TableChanges>> {
+    Ok(read(conn, "tbl = ?1 AND pk = ?2", params![table, key.0])?.tables.pop())
+}
+
+fn read(conn: &Connection, condition: &str, bound: impl Params) -> Result<ChangeBatch> {
+    let sql = format!("SELECT change FROM main.cloudsync_parked WHERE {condition} ORDER BY tbl, pk");
+    let mut query = conn.prepare_cached(&sql)?;
+    let mut rows = query.query(bound)?;
     let mut batch = ChangeBatch::default();
     while let Some(row) = rows.next()? {
         let Message::Payload(changes) = wire::decode(row.get_ref(0)?.as_blob().unwrap_or_default())? else {

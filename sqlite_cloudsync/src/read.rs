@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::fold::fold;
 use crate::table::Table;
 use crate::value::{self, Bound};
-use crate::{quote, system};
+use crate::{clash, parked, quote, system};
 
 /// Which changes to collect. The default: everything.
 #[derive(Clone, Debug, Default)]
@@ -73,6 +73,7 @@ pub fn collect(conn: &Connection, filter: &Filter) -> Result<Collected> {
             TableReader { conn, table: &table, sites: &sites, filter, room, changes, skipped: Vec::new() };
         reader.rows_with_clocks()?;
         reader.base_rows()?;
+        reader.parked_rows()?;
         collected.skipped.append(&mut reader.skipped);
         if !reader.changes.rows.is_empty() {
             collected.batch.tables.push(reader.changes);
@@ -158,6 +159,39 @@ impl TableReader<'_> {
         let cells = self.cells(found, 0, &clock, &wanted)?;
         self.push(change(row_id, key, &clock, cells));
         Ok(())
+    }
+
+    /// Rows of other devices that cannot stand here: told on, so that they lose or stand elsewhere too.
+    fn parked_rows(&mut self) -> Result<()> {
+        if self.filter.unsent || self.is_full() {
+            return Ok(());
+        }
+        for told in parked::of_peers(self.conn)?.tables {
+            if told.table != self.table.schema.name {
+                continue;
+            }
+            for row in &told.rows {
+                if self.filter.key.as_ref().is_some_and(|key| *key != row.key) {
+                    continue;
+                }
+                let mut row = clash::in_columns_of(self.table, &told, row);
+                let is_any =
+                    self.is_wanted(row.life) || row.cells.iter().any(|cell| self.is_wanted(cell.stamp));
+                if !self.filter.whole {
+                    row.cells.retain(|cell| self.is_wanted(cell.stamp));
+                }
+                if is_any && !self.is_full() {
+                    self.push(row);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_wanted(&self, stamp: Stamp<SiteId>) -> bool {
+        stamp.version > self.filter.since
+            && self.filter.until.is_none_or(|until| stamp.version <= until)
+            && self.filter.site.is_none_or(|site| stamp.site == site)
     }
 
     /// Rows that stood in the table before it was synced and were never touched since.

@@ -12,8 +12,10 @@ use cloudsync_shared::port::{RowOutcome, Store};
 use cloudsync_shared::schema::TableSchema;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
+use crate::bases;
 use crate::error::{Error, Result};
 use crate::fold;
+use crate::losses::{self, Losses};
 use crate::refusal;
 use crate::row_write::{RowWriter, Written};
 use crate::sent::UNSENT_WHOLE;
@@ -110,7 +112,15 @@ impl<'c> SqliteStore<'c> {
         let writer = RowWriter::new(self.conn, table, plan)?;
         let mut outcomes = Vec::with_capacity(plan.rows.len());
         let mut kept: Vec<&PlannedRow> = Vec::with_capacity(plan.rows.len());
+        let looks = table.synced.conflicts && bases::any(self.conn, table)?;
+        let mut losses: HashMap<usize, Losses<'_>> = HashMap::new();
         for row in &plan.rows {
+            if looks
+                && let Some(found) =
+                    losses::look(self.conn, table, plan, row, self.origin, |site| self.site(site))?
+            {
+                losses.insert(row.index, found);
+            }
             match writer.write(row)? {
                 Written::Done => {
                     outcomes.push(self.outcome(plan, row));
@@ -130,6 +140,9 @@ impl<'c> SqliteStore<'c> {
                     kept.push(row);
                 }
             }
+        }
+        for losses in kept.iter().filter_map(|row| losses.get(&row.index)) {
+            losses.record(self.conn, table)?;
         }
         self.write_clocks(plan, table, kept)?;
         Ok(outcomes)

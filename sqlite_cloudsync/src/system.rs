@@ -7,13 +7,13 @@ use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{Error, Result};
-use crate::{parked, rejections};
+use crate::{bases, conflicts, parked, rejections};
 
 /// What every database with synced tables has.
 const SYSTEM_TABLES: &str = include_str!("../../sql/sqlite/system.sql");
 
 /// The tables of [`SYSTEM_TABLES`], for their removal.
-const SYSTEM_TABLE_NAMES: [&str; 9] = [
+const SYSTEM_TABLE_NAMES: [&str; 11] = [
     "cloudsync_settings",
     "cloudsync_site_id",
     "cloudsync_tables",
@@ -23,6 +23,8 @@ const SYSTEM_TABLE_NAMES: [&str; 9] = [
     "cloudsync_groups",
     "cloudsync_rejections",
     "cloudsync_parked",
+    "cloudsync_conflicts",
+    "cloudsync_bases",
 ];
 
 /// Setting: the release that created the tables.
@@ -51,6 +53,8 @@ pub struct SyncedTable {
     pub bulk_unsent: bool,
     /// Whether the writes of a transaction are to stand or fall together (see `groups`).
     pub atomic: bool,
+    /// Whether values that lose a merge are listed (see `conflicts`).
+    pub conflicts: bool,
 }
 
 /// Whether the system tables exist.
@@ -74,6 +78,8 @@ pub fn create(conn: &Connection) -> Result<()> {
     conn.execute_batch(SYSTEM_TABLES)?;
     conn.execute_batch(rejections::CREATE)?;
     conn.execute_batch(parked::CREATE)?;
+    conn.execute_batch(conflicts::CREATE)?;
+    conn.execute_batch(bases::CREATE)?;
     set_setting(conn, VERSION, &SqlValue::Text(crate::VERSION.to_owned()))?;
     set_setting(conn, HIGHEST, &SqlValue::Integer(0))?;
     let site = uuid::Uuid::now_v7().into_bytes();
@@ -284,7 +290,10 @@ pub fn tables(conn: &Connection) -> Result<Vec<SyncedTable>> {
     }
     let sql = "SELECT id, name, algorithm, enabled, base, bulk_unsent, EXISTS(
                  SELECT 1 FROM main.cloudsync_table_settings
-                 WHERE tbl_name = name AND col_name = '*' AND key = 'atomic' AND value IN (1, '1'))
+                 WHERE tbl_name = name AND col_name = '*' AND key = 'atomic' AND value IN (1, '1')),
+               EXISTS(
+                 SELECT 1 FROM main.cloudsync_table_settings
+                 WHERE tbl_name = name AND col_name = '*' AND key = 'conflicts' AND value = 'on')
                FROM main.cloudsync_tables ORDER BY id";
     let mut statement = conn.prepare_cached(sql)?;
     let rows = statement.query_map([], synced_table)?;
@@ -306,6 +315,7 @@ fn synced_table(row: &Row<'_>) -> rusqlite::Result<(SyncedTable, String)> {
         base: row.get(4)?,
         bulk_unsent: row.get(5)?,
         atomic: row.get(6)?,
+        conflicts: row.get(7)?,
     };
     Ok((table, row.get(2)?))
 }

@@ -318,6 +318,7 @@ mod tests {
                 base: false,
                 bulk_unsent: false,
                 atomic: false,
+                conflicts: false,
             },
             info: TableInfo {
                 name: "t".to_owned(),

@@ -83,7 +83,10 @@ impl WholeRow {
 }
 
 /// What stands in a row now, the key left out; `None` if there is no such row.
-fn standing(conn: &Connection, table: &Table, key: &[Value]) -> Result<Option<Vec<(String, Value)>>> {
+///
+/// # Errors
+/// The database failed, or the row holds text that is not UTF-8.
+pub fn standing(conn: &Connection, table: &Table, key: &[Value]) -> Result<Option<Vec<(String, Value)>>> {
     let names: Vec<&str> = table.schema.columns.iter().map(|column| column.name.as_str()).collect();
     let list = if names.is_empty() { "1".to_owned() } else { quote::list(names.iter().copied()) };
     let sql = format!("SELECT {list} FROM {} WHERE {}", table.rows(), table.info.key_condition());

@@ -218,6 +218,7 @@ fn refuse(conn: &Connection, parcel: &Parcel, last: bool) -> outbox::Acknowledge
         server_time: Millis(0),
         results: parcel.changes.tables.iter().map(|table| of_table(table.rows.len())).collect(),
         restored: ChangeBatch::default(),
+        lost: Vec::new(),
     };
     outbox::acknowledge(conn, parcel, reply, last).unwrap()
 }

@@ -28,6 +28,7 @@ fn acknowledge(conn: &Connection, parcel: &Parcel) {
         server_time: Millis(0),
         results: vec![vec![RowResult::Accepted(RowId(9))]],
         restored,
+        lost: Vec::new(),
     };
     outbox::acknowledge(conn, parcel, reply, true).unwrap();
 }

@@ -37,8 +37,13 @@ fn push(user: &str, site: u8, id: &str, owner: &str) -> PushReply {
         columns: vec!["owner".to_owned(), "title".to_owned()],
         rows: vec![row],
     };
-    let request =
-        PushRequest { site, epoch: None, changes: ChangeBatch { tables: vec![table] }, groups: Vec::new() };
+    let request = PushRequest {
+        site,
+        epoch: None,
+        changes: ChangeBatch { tables: vec![table] },
+        groups: Vec::new(),
+        bases: Vec::new(),
+    };
     let bytes = wire::encode(&Message::PushRequest(request)).unwrap();
     let answer = post("cloudsync_push").user(user).octets(bytes).send();
     assert_eq!(answer.status, 200, "{answer:?}");

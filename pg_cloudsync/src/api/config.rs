@@ -1,5 +1,6 @@
 //! Settings of the database, of a table, of a column.
 
+use cloudsync_shared::keeping;
 use pgrx::datum::DatumWithOid;
 use pgrx::{Spi, pg_extern};
 
@@ -69,6 +70,9 @@ fn set_column(
     if column != WHOLE_TABLE && table.schema.column(column).is_none() {
         let message = format!("table {name} has no column {column} outside its key");
         return Err(PgError::new(SqlState::UNDEFINED_COLUMN, message));
+    }
+    if let (WHOLE_TABLE, Some(value)) = (column, value) {
+        keeping::check(key, value)?;
     }
     let _owner = AsOwner::enter()?;
     match value {

@@ -154,7 +154,10 @@ impl Walk {
 }
 
 /// The tables that the caller may read, each with whether it sees the tombstones.
-fn readable_tables() -> Result<Vec<(Table, bool)>> {
+///
+/// # Errors
+/// The catalog cannot be read.
+pub(super) fn readable_tables() -> Result<Vec<(Table, bool)>> {
     let tables: Vec<Table> = find_tables(Mode::Read, None)?.into_iter().filter(Table::can_select).collect();
     let oids = tables.iter().map(|table| table.oid).collect();
     let rights =

@@ -3,10 +3,13 @@
 use cloudsync_shared::change::RowChange;
 use cloudsync_shared::clock::RowClock;
 use cloudsync_shared::id::{ColumnId, RowId, SiteId};
-use cloudsync_shared::merge::{RowAction, RowDecision, TablePlan, decide_row, is_too_long};
+use cloudsync_shared::merge::{
+    LostCell, RowAction, RowDecision, TablePlan, decide_row, is_too_long, lost_to_stored,
+};
 use cloudsync_shared::port::Refusal;
 use cloudsync_shared::value::Value;
 
+use super::conflicts::Watch;
 use super::known::Known;
 use super::refuse::{no_right, too_long};
 use super::sites::SiteNames;
@@ -19,12 +22,14 @@ pub(super) struct Work<'a> {
     pub(super) table: &'a Table,
     /// For each of the changes' columns the table's.
     pub(super) columns: &'a [Option<ColumnId>],
+    /// How its conflicts are looked for, if anybody wants to know.
+    pub(super) watch: Option<Watch<'a>>,
 }
 
 impl<'a> Work<'a> {
     /// The work of a plan.
-    pub(super) fn new(table: &'a Table, plan: &'a TablePlan<'a>) -> Work<'a> {
-        Work { table, columns: &plan.columns }
+    pub(super) fn new(table: &'a Table, plan: &'a TablePlan<'a>, watch: Option<Watch<'a>>) -> Work<'a> {
+        Work { table, columns: &plan.columns, watch }
     }
 }
 
@@ -52,6 +57,8 @@ pub(super) struct Item<'a> {
     pub(super) seen: Option<bool>,
     /// Whether its causal length is beyond what a client may bring about.
     pub(super) too_long: bool,
+    /// The cells that lose by the decision.
+    pub(super) lost: Vec<LostCell>,
     /// How often the decision was overtaken.
     pub(super) tries: u32,
 }
@@ -89,6 +96,7 @@ impl<'a> Item<'a> {
             locked: false,
             seen: None,
             too_long: false,
+            lost: Vec::new(),
             tries: 0,
         };
         item.judge(work, sites, before);
@@ -173,6 +181,13 @@ impl<'a> Item<'a> {
             }
         }
         self.too_long = is_too_long(self.change, &admitted, local, self.names_row());
+        self.lost = match (local, &work.watch) {
+            (Some(stored), Some(watch)) => {
+                let base = |cell| watch.base(self.change, cell);
+                lost_to_stored(work.columns, stored, &admitted, sites.pusher(), base)
+            }
+            _ => Vec::new(),
+        };
         self.action = decision.action;
         self.after = decision.clock.remembering(local);
         self.seen = None;

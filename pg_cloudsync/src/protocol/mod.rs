@@ -5,11 +5,14 @@
 //! nothing of the caller's. No function keeps state between calls.
 //!
 //! Import order: `printed`, `spi` → `types` → `set` → `table` → `identity` → `sites`, `cursor`, `rows`, `known` →
-//! `visible`, `view`, `item`, `lock`, `reread`, `sight` → `write` → `store` → `push`, `groups`, `pull`, `gone`, `changes` →
+//! `visible`, `view`, `item`, `lock`, `reread`, `sight`, `conflicts` → `write` → `store` → `push`, `groups`, `cycles`, `pull`, `gone`, `changes`, `conflicts_view` →
 //! `payload`.
 
 mod changes;
+mod conflicts;
+mod conflicts_view;
 mod cursor;
+mod cycles;
 mod gone;
 mod groups;
 mod identity;

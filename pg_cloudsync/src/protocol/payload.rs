@@ -8,6 +8,7 @@ use cloudsync_shared::message::{Message, RowResult};
 use cloudsync_shared::wire;
 use pgrx::pg_extern;
 
+use super::conflicts::KnownBases;
 use super::push::{Passes, by_life, keys_of, results};
 use super::sites::{SiteNames, sites_of};
 use super::spi::Mode;
@@ -36,8 +37,9 @@ fn apply(changes: ChangeBatch) -> Result<i32> {
     let asked: Vec<_> = changes.tables.iter().map(keys_of).collect();
     let writable: Vec<Table> = tables.iter().filter(|table| table.has_any_right()).cloned().collect();
     let (alive, dead) = by_life(changes, &writable);
+    let bases = KnownBases::default();
     // No device sent this, so every device is to be told of it.
-    let passes = Passes { tables: &writable, present, pusher: SiteOrdinal::SELF, alive, dead };
+    let passes = Passes { tables: &writable, present, pusher: SiteOrdinal::SELF, bases: &bases, alive, dead };
     let outcomes = passes.run(sites)?;
     for ((name, _), results) in asked.iter().zip(results(&asked, &tables, &outcomes)) {
         judge(name, results)?;

@@ -8,12 +8,14 @@ use cloudsync_shared::hlc::DEFAULT_MAX_DRIFT;
 use cloudsync_shared::id::SiteOrdinal;
 use cloudsync_shared::key::Key;
 use cloudsync_shared::message::{PushReply, PushRequest, RowResult};
-use cloudsync_shared::port::RowOutcome;
+use cloudsync_shared::port::{Refusal, RowOutcome};
 use cloudsync_shared::value::Value;
 
+use super::conflicts::{self, Found, KnownBases, Places};
+use super::cycles;
 use super::groups::{self, Groups};
 use super::known::{read_known, refuse_keys};
-use super::refuse::{is_about_the_whole, may_heal, no_right};
+use super::refuse::{is_about_the_whole, lacks_parent, may_heal, no_right};
 use super::rows::{ClockRow, visible_changes, visible_values};
 use super::sites::{SiteNames, sites_of};
 use super::spi::{Mode, execute};
@@ -23,8 +25,8 @@ use crate::error::{PgError, SqlState};
 use crate::ffi::subxact::in_subtransaction;
 use crate::settings;
 
-/// How often rows are tried again whose parent was missing.
-const HEALING_ROUNDS: usize = 2;
+/// How many rows of one push may be tried again because another row was missing, or in their way.
+const MAX_HEALED_ROWS: usize = 1 << 17;
 
 /// The most rows in one push: bounds how long it may hold locks where each is refused alone. A device
 /// sends at most 20,000.
@@ -37,6 +39,8 @@ pub(super) struct Outcomes {
     pub(super) rows: HashMap<String, HashMap<Key, RowOutcome>>,
     /// Those that have another causal length here than the device has given them.
     renewed: HashSet<(String, Key)>,
+    /// Values that lost.
+    lost: Vec<Found>,
 }
 
 /// Carries out a push.
@@ -59,13 +63,16 @@ pub(super) fn push(mut request: PushRequest) -> Result<PushReply, PgError> {
     let asked: Vec<(String, Vec<Key>)> = request.changes.tables.iter().map(keys_of).collect();
     let writable: Vec<Table> = tables.iter().filter(|table| table.has_any_right()).cloned().collect();
     let groups = Groups::of(&request)?;
+    let bases = KnownBases::of(&request);
+    let places = Places::of(&request.changes, &bases);
     let (alive, dead) = by_life(request.changes, &writable);
-    let passes = Passes { tables: &writable, present, pusher, alive, dead };
+    let passes = Passes { tables: &writable, present, pusher, bases: &bases, alive, dead };
     let mut outcomes = groups::run(passes, &groups, sites)?;
     take_out_of_sight(&writable, &mut outcomes)?;
     let results = results(&asked, &tables, &outcomes);
     let restored = restored(&asked, &tables, &results, &outcomes.renewed)?;
-    Ok(PushReply { epoch, server_time: settings::now(), results, restored })
+    let lost = conflicts::told(&outcomes.lost, &bases, &places);
+    Ok(PushReply { epoch, server_time: settings::now(), results, restored, lost })
 }
 
 fn check_size(changes: &ChangeBatch) -> Result<(), PgError> {
@@ -124,6 +131,8 @@ pub(super) struct Passes<'a> {
     pub(super) present: Present,
     /// The site that is not to be told of these changes.
     pub(super) pusher: SiteOrdinal,
+    /// What the push tells of the values that its cells replaced.
+    pub(super) bases: &'a KnownBases,
     /// The rows that live, parents first.
     pub(super) alive: ChangeBatch,
     /// The rows that are dead, children first.
@@ -156,28 +165,36 @@ impl Passes<'_> {
 
     fn write(&mut self, sites: SiteNames, check_now: bool) -> Result<Outcomes, PgError> {
         let highest = settings::highest()?;
-        let mut store = PgStore::new(self.tables, sites, self.present.now, highest, check_now);
+        let mut store = PgStore::new(self.tables, sites, self.present.now, highest, check_now, self.bases);
         let mut outcomes = Outcomes::default();
         merge(&mut store, &mut self.alive, self.present, &mut outcomes)?;
         merge(&mut store, &mut self.dead, self.present, &mut outcomes)?;
-        for _ in 0..HEALING_ROUNDS {
-            let mut again = self.healing(&outcomes);
-            if again.tables.is_empty() {
+        let (mut left, mut open) = (MAX_HEALED_ROWS, usize::MAX);
+        loop {
+            let mut again = self.refused(&outcomes, may_heal);
+            let rows = again.row_count();
+            if rows == 0 || rows >= open || rows > left {
                 break;
             }
+            (open, left) = (rows, left - rows);
             merge(&mut store, &mut again, self.present, &mut outcomes)?;
+        }
+        let open = self.refused(&outcomes, lacks_parent);
+        if !open.tables.is_empty() {
+            cycles::close(&mut store, open, self.present, &mut outcomes)?;
         }
         store.write_log(self.pusher)?;
         outcomes.renewed = store.renewed;
+        outcomes.lost = store.lost;
         Ok(outcomes)
     }
 
-    /// The rows whose parent was missing, or whose children were still there.
-    fn healing(&self, outcomes: &Outcomes) -> ChangeBatch {
+    /// The rows that were refused for such a reason.
+    fn refused(&self, outcomes: &Outcomes, reason: fn(&Refusal) -> bool) -> ChangeBatch {
         let mut again = ChangeBatch::default();
         for table in self.alive.tables.iter().chain(&self.dead.tables) {
             let Some(known) = outcomes.rows.get(&table.table) else { continue };
-            let is_open = |row: &&RowChange| matches!(known.get(&row.key), Some(RowOutcome::Refused(refusal)) if may_heal(refusal));
+            let is_open = |row: &&RowChange| matches!(known.get(&row.key), Some(RowOutcome::Refused(refusal)) if reason(refusal));
             let rows: Vec<RowChange> = table.rows.iter().filter(is_open).cloned().collect();
             if !rows.is_empty() {
                 let algorithm = table.algorithm;
@@ -189,7 +206,11 @@ impl Passes<'_> {
     }
 }
 
-fn merge(
+/// Merges a batch, and notes what became of its rows.
+///
+/// # Errors
+/// As [`merge_batch`].
+pub(super) fn merge(
     store: &mut PgStore<'_>,
     batch: &mut ChangeBatch,
     present: Present,

@@ -13,8 +13,14 @@ pub(super) fn is_about_the_whole(error: &PgError) -> bool {
         || matches!(code, "55P03" | "XX001" | "XX002")
 }
 
-/// Whether another row of the same push may make up for it: a parent that comes later.
+/// Whether another row of the same push may make up for it: a parent that comes later, or a row that gives
+/// a unique value up.
 pub(super) fn may_heal(refusal: &Refusal) -> bool {
+    lacks_parent(refusal) || refusal.sqlstate == "23505"
+}
+
+/// Whether the parent of a row was missing, or its children were still there.
+pub(super) fn lacks_parent(refusal: &Refusal) -> bool {
     refusal.sqlstate == "23503"
 }
 

@@ -73,6 +73,16 @@ impl SiteNames {
         admit(algorithm, change, columns, stored, knows_row, sender)
     }
 
+    /// Whether what is told is taken as it is.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.is_trusted
+    }
+
+    /// Of a push, who sends it.
+    pub(super) fn pusher(&self) -> SiteId {
+        self.pusher
+    }
+
     /// Whether a stamp is one that the pusher gave.
     pub(super) fn is_pushers(&self, stamp: Stamp<SiteId>) -> bool {
         stamp.site == self.pusher

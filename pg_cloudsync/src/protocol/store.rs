@@ -12,6 +12,7 @@ use cloudsync_shared::schema::TableSchema;
 use cloudsync_shared::value::Value;
 use roaring::RoaringTreemap;
 
+use super::conflicts::{self, Found, KnownBases, Standing};
 use super::item::{Item, Work};
 use super::known::{Known, read_known, refuse_keys};
 use super::lock::lock_rows;
@@ -51,10 +52,23 @@ pub(super) struct PgStore<'a> {
     accepted: Version,
     /// Rows, by table and key, that have another causal length here than the device has given them.
     pub(super) renewed: HashSet<(String, Key)>,
+    /// What the push tells of the values that its cells replaced.
+    bases: &'a KnownBases,
+    /// Values that lost.
+    pub(super) lost: Vec<Found>,
     /// Keys of the table in hand that cannot name a row here.
     refused_keys: HashMap<Key, Refusal>,
     /// Rows of the table in hand that the server knows.
     known: HashMap<Key, Known>,
+}
+
+/// What a push has noted of what it wrote, to be taken back with it.
+#[derive(Clone)]
+pub(super) struct Notes {
+    touched: BTreeMap<i64, Touched>,
+    accepted: Version,
+    renewed: HashSet<(String, Key)>,
+    lost: usize,
 }
 
 /// The rows of a table that a push has written.
@@ -74,6 +88,7 @@ impl<'a> PgStore<'a> {
         now: Millis,
         highest: Version,
         check_now: bool,
+        bases: &'a KnownBases,
     ) -> Self {
         PgStore {
             tables,
@@ -84,9 +99,29 @@ impl<'a> PgStore<'a> {
             touched: BTreeMap::new(),
             accepted: Version::NEVER,
             renewed: HashSet::new(),
+            bases,
+            lost: Vec::new(),
             refused_keys: HashMap::new(),
             known: HashMap::new(),
         }
+    }
+
+    /// What has been noted so far.
+    pub(super) fn notes(&self) -> Notes {
+        Notes {
+            touched: self.touched.clone(),
+            accepted: self.accepted,
+            renewed: self.renewed.clone(),
+            lost: self.lost.len(),
+        }
+    }
+
+    /// Takes back what was noted since: it was undone.
+    pub(super) fn restore_notes(&mut self, notes: Notes) {
+        self.touched = notes.touched;
+        self.accepted = notes.accepted;
+        self.renewed = notes.renewed;
+        self.lost.truncate(notes.lost);
     }
 
     fn table(&self, name: &str) -> Result<&'a Table, PgError> {
@@ -147,8 +182,12 @@ impl<'a> PgStore<'a> {
                 check_now: self.check_now,
                 triggers_touch: batch.len() == 1 && tries >= PATIENT_TRIES,
             };
+            let standing = conflicts::standing(work, &batch)?;
             match attempt(work, &batch, &setting) {
-                Ok(Written::Done(written)) => self.note(work, &batch, &written, outcomes),
+                Ok(Written::Done(written)) => {
+                    self.note(work, &batch, &written, outcomes);
+                    self.note_lost(work, &batch, &standing);
+                }
                 Ok(Written::Overtaken) => self.try_again(work, batch, tries, &mut stack)?,
                 Err(error) if is_about_the_whole(&error) => return Err(error),
                 Err(error) => self.split(work, batch, error, &mut stack, outcomes)?,
@@ -166,15 +205,29 @@ impl<'a> PgStore<'a> {
     ) -> Result<Vec<Item<'i>>, PgError> {
         sight::look(work, &mut batch)?;
         let mut rest = Vec::with_capacity(batch.len());
+        let mut unwritten = Vec::new();
         for mut item in batch {
             sight::disguise(work, &self.sites, &mut item);
             let refusal = item.lacking_right(work).map(RowOutcome::Refused);
             match refusal.or_else(|| sight::answer(work, &self.sites, &item)) {
-                Some(outcome) => self.conclude(work, &item, outcome, outcomes),
+                Some(outcome) => {
+                    let is_refused = matches!(outcome, RowOutcome::Refused(_));
+                    self.conclude(work, &item, outcome, outcomes);
+                    if !is_refused && !item.lost.is_empty() {
+                        unwritten.push(item);
+                    }
+                }
                 None => rest.push(item),
             }
         }
+        let standing = conflicts::standing(work, &unwritten)?;
+        self.note_lost(work, &unwritten, &standing);
         Ok(rest)
+    }
+
+    /// Notes which values lost.
+    fn note_lost(&mut self, work: &Work<'_>, items: &[Item<'_>], standing: &Standing) {
+        self.lost.extend(items.iter().flat_map(|item| conflicts::found(work, item, standing)));
     }
 
     /// Notes what became of a row.
@@ -334,7 +387,7 @@ impl Store for PgStore<'_> {
 
     fn apply(&mut self, plan: &TablePlan<'_>) -> Result<Vec<RowOutcome>, PgError> {
         let table = self.table(&plan.schema.name)?;
-        let work = Work::new(table, plan);
+        let work = Work::new(table, plan, self.bases.watch(table).filter(|_| !self.sites.is_trusted()));
         let mut outcomes: Vec<RowOutcome> = plan.rows.iter().map(|_| RowOutcome::Dead).collect();
         let mut items = Vec::with_capacity(plan.rows.len());
         for row in &plan.rows {
@@ -373,6 +426,7 @@ impl PgStore<'_> {
             super::cursor::note_touched(*table, pusher, &touched.pushed)?;
             super::cursor::note_touched(*table, SiteOrdinal::SELF, &touched.altered)?;
         }
+        conflicts::keep(&self.lost)?;
         settings::observe(self.accepted)
     }
 }

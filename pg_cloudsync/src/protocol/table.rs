@@ -56,6 +56,8 @@ pub(super) struct Table {
     pub(super) has_deferrable: bool,
     /// Whether policies may hide rows from the caller.
     pub(super) has_row_security: bool,
+    /// Whether values that lose a merge are kept.
+    pub(super) keeps_conflicts: bool,
 }
 
 impl Table {
@@ -130,6 +132,7 @@ pub(super) fn find_tables(mode: Mode, names: Option<&[String]>) -> Result<Vec<Ta
             has_before_triggers,
             has_deferrable,
             has_row_security,
+            keeps_conflicts: entry.keeps_conflicts,
         });
     }
     Ok(parents_first(tables, &references))
@@ -140,6 +143,7 @@ struct Entry {
     oid: i64,
     name: String,
     algorithm: Algorithm,
+    keeps_conflicts: bool,
 }
 
 fn read_entries(mode: Mode, names: Option<&[String]>) -> Result<Vec<Entry>, PgError> {
@@ -149,6 +153,7 @@ fn read_entries(mode: Mode, names: Option<&[String]>) -> Result<Vec<Entry>, PgEr
             oid: row.known_long(2)?,
             name: row.known_text(3)?,
             algorithm: Algorithm::from_name(&row.known_text(4)?)?,
+            keeps_conflicts: row.flag(5)?,
         })
     };
     match names {
@@ -161,7 +166,10 @@ fn read_entries(mode: Mode, names: Option<&[String]>) -> Result<Vec<Entry>, PgEr
     }
 }
 
-const ENTRIES: &str = "SELECT CAST(id AS pg_catalog.int8), CAST(relation AS pg_catalog.int8), name, algorithm \
+const ENTRIES: &str = "SELECT CAST(id AS pg_catalog.int8), CAST(relation AS pg_catalog.int8), name, algorithm, \
+    EXISTS (SELECT FROM cloudsync.table_settings s WHERE s.table_id OPERATOR(pg_catalog.=) tables.id \
+        AND s.col_name OPERATOR(pg_catalog.=) '*' AND s.key OPERATOR(pg_catalog.=) 'conflicts' \
+        AND s.value OPERATOR(pg_catalog.=) 'on') \
     FROM cloudsync.tables";
 
 struct Attribute {

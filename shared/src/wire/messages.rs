@@ -9,7 +9,7 @@ use crate::message::{
 };
 use crate::varint::{self, Reader};
 use crate::wire::limits::{MAX_MILLIS, MAX_SNAPSHOT_BYTES, MAX_TABLES};
-use crate::wire::{batch, groups, ids, results, stream};
+use crate::wire::{batch, conflicts, groups, ids, results, stream};
 
 const PAYLOAD: u8 = 1;
 const PUSH_REQUEST: u8 = 2;
@@ -41,12 +41,14 @@ pub fn put(out: &mut Vec<u8>, message: &Message) -> Result<u8> {
             put_sender(out, request.site, request.epoch);
             batch::put(out, &request.changes)?;
             groups::put(out, &request.changes, &request.groups)?;
+            conflicts::put_bases(out, &request.changes, &request.bases)?;
             PUSH_REQUEST
         }
         Message::PushReply(reply) => {
             put_server(out, reply.epoch, reply.server_time)?;
             results::put(out, &reply.results)?;
             batch::put(out, &reply.restored)?;
+            conflicts::put_lost(out, &reply.lost)?;
             PUSH_REPLY
         }
         Message::PullRequest(request) => {
@@ -84,12 +86,15 @@ pub fn read(kind: u8, input: &mut Reader<'_>) -> Result<Message> {
             let (site, epoch) = read_sender(input)?;
             let changes = batch::read(input)?;
             let groups = groups::read(input, &changes)?;
-            Message::PushRequest(PushRequest { site, epoch, changes, groups })
+            let bases = conflicts::read_bases(input, &changes)?;
+            Message::PushRequest(PushRequest { site, epoch, changes, groups, bases })
         }
         PUSH_REPLY => {
             let (epoch, server_time) = read_server(input)?;
             let results = results::read(input)?;
-            Message::PushReply(PushReply { epoch, server_time, results, restored: batch::read(input)? })
+            let restored = batch::read(input)?;
+            let lost = conflicts::read_lost(input)?;
+            Message::PushReply(PushReply { epoch, server_time, results, restored, lost })
         }
         PULL_REQUEST => Message::PullRequest(read_pull_request(input)?),
         PULL_REPLY => Message::PullReply(read_pull_reply(input)?),

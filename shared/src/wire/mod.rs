@@ -8,6 +8,7 @@
 mod allowance;
 mod batch;
 mod column;
+mod conflicts;
 mod fixed;
 mod groups;
 mod header;

@@ -1,14 +1,16 @@
 //! Generators of arbitrary messages, shared by the tests of the wire format.
 #![allow(dead_code, reason = "each test file uses a part")]
 
-use cloudsync_shared::change::{CellChange, ChangeBatch, RowChange, TableChanges, TextChange, TextOutcome};
+use cloudsync_shared::change::{
+    CellChange, ChangeBatch, LostReason, RowChange, TableChanges, TextChange, TextOutcome,
+};
 use cloudsync_shared::clock::Stamp;
 use cloudsync_shared::hlc::{Millis, Version};
 use cloudsync_shared::id::{CausalLength, RowId, SiteId};
 use cloudsync_shared::key::Key;
 use cloudsync_shared::message::{
-    Epoch, GoneReply, GoneRequest, Message, Next, Progress, PullReply, PullRequest, PushReply, PushRequest,
-    RowResult, Snapshot, View,
+    Bases, Epoch, GoneReply, GoneRequest, LostValue, Message, Next, Progress, PullReply, PullRequest,
+    PushReply, PushRequest, RowResult, Snapshot, View,
 };
 use cloudsync_shared::port::Refusal;
 use cloudsync_shared::schema::Algorithm;
@@ -45,12 +47,29 @@ pub fn batch() -> impl Strategy<Value = ChangeBatch> {
 }
 
 fn push_request() -> impl Strategy<Value = Message> {
-    (site(), proptest::option::of(epoch()), batch(), vec(any::<u32>(), 0..8)).prop_map(
-        |(site, epoch, changes, numbers)| {
-            let groups = groups(&changes, &numbers);
-            Message::PushRequest(PushRequest { site, epoch, changes, groups })
-        },
+    (
+        site(),
+        proptest::option::of(epoch()),
+        batch(),
+        vec(any::<u32>(), 0..8),
+        vec(proptest::option::of(stamp()), 0..5),
     )
+        .prop_map(|(site, epoch, changes, numbers, bases)| {
+            let groups = groups(&changes, &numbers);
+            let bases = bases_of(&changes, &bases);
+            Message::PushRequest(PushRequest { site, epoch, changes, groups, bases })
+        })
+}
+
+/// These bases in turn, for every other table; none if all would be `None`.
+fn bases_of(changes: &ChangeBatch, bases: &[Option<Stamp<SiteId>>]) -> Vec<Bases> {
+    let mut bases = bases.iter().cycle().copied();
+    let cells = |table: &TableChanges| table.rows.iter().map(|row| row.cells.len()).sum();
+    let of_table = |(at, table)| bases.by_ref().take(if at % 2 == 0 { cells(table) } else { 0 }).collect();
+    let all: Vec<Bases> = changes.tables.iter().enumerate().map(of_table).collect();
+    let fit =
+        all.iter().zip(&changes.tables).all(|(bases, table)| bases.is_empty() || bases.len() == cells(table));
+    if fit && all.iter().flatten().any(Option::is_some) { all } else { Vec::new() }
 }
 
 /// Groups by these numbers in turn; none if there are no numbers.
@@ -64,11 +83,18 @@ fn groups(changes: &ChangeBatch, numbers: &[u32]) -> Vec<Vec<u32>> {
 }
 
 fn push_reply() -> impl Strategy<Value = Message> {
-    (epoch(), millis(), vec(vec(row_result(), 0..12), 0..4), batch()).prop_map(
-        |(epoch, server_time, results, restored)| {
-            Message::PushReply(PushReply { epoch, server_time, results, restored })
+    (epoch(), millis(), vec(vec(row_result(), 0..12), 0..4), batch(), vec(lost(), 0..5)).prop_map(
+        |(epoch, server_time, results, restored, lost)| {
+            Message::PushReply(PushReply { epoch, server_time, results, restored, lost })
         },
     )
+}
+
+fn lost() -> impl Strategy<Value = LostValue> {
+    let reason = prop_oneof![Just(LostReason::NewerWrite), Just(LostReason::RowDeleted)];
+    (any::<[u32; 3]>(), reason, stamp(), value(8)).prop_map(|([table, row, column], reason, won, value)| {
+        LostValue { table, row, column, reason, won, value }
+    })
 }
 
 fn pull_request() -> impl Strategy<Value = Message> {

@@ -130,8 +130,9 @@ impl<'a> Session<'a> {
             };
             let state = ServerState::load(self.conn)?;
             let (site, epoch) = (self.site, state.epoch);
-            let groups = parcel.groups.clone();
-            let request = PushRequest { site, epoch, changes: parcel.changes.clone(), groups };
+            let (changes, groups, bases) =
+                (parcel.changes.clone(), parcel.groups.clone(), parcel.bases.clone());
+            let request = PushRequest { site, epoch, changes, groups, bases };
             let reply = match self.push(request) {
                 Ok(reply) => reply,
                 Err(error) if error.is_too_much() => {

@@ -293,5 +293,5 @@ fn push(request: &PushRequest, now: Millis, rows: &mut u64, count: bool) -> Push
     if count {
         *rows = id;
     }
-    PushReply { epoch: EPOCH, server_time: now, results, restored: ChangeBatch::default() }
+    PushReply { epoch: EPOCH, server_time: now, results, restored: ChangeBatch::default(), lost: Vec::new() }
 }

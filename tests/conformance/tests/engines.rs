@@ -219,7 +219,8 @@ impl Engines {
             .query_row("SELECT cloudsync_payload_apply(?1)", [payload], |_| Ok(()))
             .expect("SQLite merges");
         self.name_rows(&mut changes);
-        let request = PushRequest { site, epoch: Some(self.epoch()), changes, groups: Vec::new() };
+        let request =
+            PushRequest { site, epoch: Some(self.epoch()), changes, groups: Vec::new(), bases: Vec::new() };
         let request = wire::encode(&Message::PushRequest(request)).expect("a request");
         self.server.client.query_one("SELECT cloudsync_push($1)", &[&request]).expect("PostgreSQL merges");
     }

@@ -103,7 +103,13 @@ impl Device {
         client: &mut Client,
         batch: ChangeBatch,
     ) -> Result<PushReply, postgres::Error> {
-        let request = PushRequest { site: self.site, epoch: self.epoch, changes: batch, groups: Vec::new() };
+        let request = PushRequest {
+            site: self.site,
+            epoch: self.epoch,
+            changes: batch,
+            groups: Vec::new(),
+            bases: Vec::new(),
+        };
         self.push_request(client, request)
     }
 

@@ -342,7 +342,13 @@ fn lengths_and_versions_out_of_range_are_malformed() {
             past: Past::default(),
         };
         let changes = ChangeBatch { tables: vec![changes("notes", &COLUMNS, vec![row])] };
-        Message::PushRequest(PushRequest { site: device.site, epoch: None, changes, groups: Vec::new() })
+        Message::PushRequest(PushRequest {
+            site: device.site,
+            epoch: None,
+            changes,
+            groups: Vec::new(),
+            bases: Vec::new(),
+        })
     };
     let beyond = CausalLength::MAX.0 + 1;
     let varint = |mut number: u64| {

@@ -80,7 +80,13 @@ fn counts_that_the_message_cannot_hold_are_refused() {
         let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
         let rows = (0..rows).map(|at| device.insert(&[Value::Integer(at as i64)], &[])).collect();
         let changes = ChangeBatch { tables: vec![changes("items", &columns, rows)] };
-        Message::PushRequest(PushRequest { site: device.site, epoch: None, changes, groups: Vec::new() })
+        Message::PushRequest(PushRequest {
+            site: device.site,
+            epoch: None,
+            changes,
+            groups: Vec::new(),
+            bases: Vec::new(),
+        })
     };
     let body = wire::encode(&empty(0, 1)).unwrap()[wire::HEADER_BYTES..].to_vec();
     assert_eq!(body.last_chunk(), Some(&[0, 0]), "the number of rows comes last, but for the groups");
@@ -112,6 +118,7 @@ fn ten_thousand_tables_are_too_many_and_thousands_are_answered() {
         epoch: None,
         changes: too_many,
         groups: Vec::new(),
+        bases: Vec::new(),
     });
     assert!(wire::encode(&message).is_err());
     let mut hostile = vec![7u8; 16];
@@ -149,6 +156,7 @@ fn four_million_cells_are_the_most() {
         epoch: None,
         changes: batch,
         groups: Vec::new(),
+        bases: Vec::new(),
     });
     assert!(wire::encode(&message).is_err(), "2^16 rows of 65 cells cannot be written");
     // Two messages' bodies in one: each fits, both together do not.
@@ -157,8 +165,13 @@ fn four_million_cells_are_the_most() {
         let nulls = vec![Value::Null; columns.len()];
         let rows = (0..1 << 16).map(|at| device.insert(&[text(&at.to_string())], &nulls)).collect();
         let changes = ChangeBatch { tables: vec![changes(table, columns, rows)] };
-        let message =
-            Message::PushRequest(PushRequest { site: device.site, epoch: None, changes, groups: Vec::new() });
+        let message = Message::PushRequest(PushRequest {
+            site: device.site,
+            epoch: None,
+            changes,
+            groups: Vec::new(),
+            bases: Vec::new(),
+        });
         let bytes = wire::encode(&message).unwrap();
         let body = if bytes[6] & 1 == 1 {
             zstd::bulk::decompress(&bytes[wire::HEADER_BYTES..], 64 << 20).unwrap()
@@ -290,7 +303,8 @@ fn groups_that_fall_in_turn_do_not_keep_the_server_busy() {
             numbers.push(0);
         }
         let changes = ChangeBatch { tables: vec![changes("items", &["parent", "v"], rows)] };
-        let request = PushRequest { site: device.site, epoch: None, changes, groups: vec![numbers] };
+        let request =
+            PushRequest { site: device.site, epoch: None, changes, groups: vec![numbers], bases: Vec::new() };
         let reply = device.push_request(&mut client, request).unwrap();
         let refused = reply.results[0].iter().filter(|result| matches!(result, RowResult::Refused(_)));
         let stored: i64 = client.query_one("SELECT count(*) FROM items", &[]).unwrap().get(0);
@@ -320,8 +334,13 @@ fn alternating_refusals_in_one_large_push_are_told_apart() {
     let one: Vec<u32> = vec![1; numbers.len()];
     let changes = ChangeBatch { tables: vec![changes("items", &["v"], rows)] };
     for (numbers, stored) in [(one, 0), (numbers, 50_000)] {
-        let request =
-            PushRequest { site: device.site, epoch: None, changes: changes.clone(), groups: vec![numbers] };
+        let request = PushRequest {
+            site: device.site,
+            epoch: None,
+            changes: changes.clone(),
+            groups: vec![numbers],
+            bases: Vec::new(),
+        };
         let reply = device.push_request(&mut client, request).unwrap();
         let taken = reply.results[0].iter().filter(|result| matches!(result, RowResult::Accepted(_))).count();
         let count: i64 = client.query_one("SELECT count(*) FROM items", &[]).unwrap().get(0);

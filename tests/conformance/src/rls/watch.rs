@@ -56,6 +56,11 @@ impl Look<'_> {
         match message {
             Message::PushReply(reply) => {
                 self.rows(&reply.restored, "a push's restored rows");
+                for lost in &reply.lost {
+                    if let Value::Text(text) = &lost.value {
+                        self.bytes(text.as_bytes(), "a value that won");
+                    }
+                }
                 for result in reply.results.iter().flatten() {
                     match result {
                         RowResult::Refused(refusal) => self.bytes(refusal.message.as_bytes(), "a refusal"),

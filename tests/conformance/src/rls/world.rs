@@ -86,6 +86,10 @@ pub struct World {
     _directory: tempfile::TempDir,
 }
 
+fn keep_conflicts(table: &str) -> String {
+    format!("SELECT cloudsync_set_table('{table}', 'conflicts', 'on')")
+}
+
 impl World {
     /// Makes it.
     ///
@@ -103,6 +107,11 @@ impl World {
         for table in &tables {
             server.run(&format!("SELECT cloudsync_init('{table}')"));
         }
+        // Values that lose are kept, and told of, in about every second world.
+        let keeps_conflicts = setup.devices.len() > setup.schema.users.len();
+        let keep: Vec<String> =
+            tables.iter().filter(|_| keeps_conflicts).map(|table| keep_conflicts(table)).collect();
+        keep.iter().for_each(|sql| server.run(sql));
         for sql in &setup.policies {
             server.run(&sql.replace(TAG, &tag));
         }
@@ -128,6 +137,7 @@ impl World {
             let ddl = setup.schema.device_ddl();
             let names: Vec<&str> = world.tables.iter().map(String::as_str).collect();
             let device = Device::create(world._directory.path(), &format!("d{number}"), &ddl, &names);
+            keep.iter().for_each(|sql| device.run(sql));
             device.connect(&world.device_url(setup, *user));
             world.parties.push(Party { device, user: *user, base: Content::new() });
         }

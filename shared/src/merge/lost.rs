@@ -1,0 +1,217 @@
+//! Which value lost a merge: of two writes of one cell that did not see one another, the lesser.
+//!
+//! Ordinary overwriting is no conflict. What tells the two apart is the *base* of a write, the stamp of the
+//! value that it replaced where it was made.
+
+use crate::change::{LostReason, RowChange};
+use crate::clock::{RowClock, Stamp};
+use crate::id::{ColumnId, SiteId};
+use crate::merge::rule::{Life, compare_life};
+
+/// What is known of the value that a write replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// It had this stamp; [`Stamp::NEVER`] if there was none.
+    Saw(Stamp<SiteId>),
+    /// Nothing: its author keeps no bases.
+    Unknown,
+    /// The write may be a repetition, or is not its teller's own: nothing follows from it.
+    Repeated,
+}
+
+/// Whose value lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LostSide {
+    /// What was told.
+    Incoming,
+    /// What stood here.
+    Stored,
+}
+
+/// One cell that lost. That the two values differ is for the caller to check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LostCell {
+    /// The index of its change in [`RowChange::cells`].
+    pub cell: usize,
+    /// Its column here.
+    pub column: ColumnId,
+    /// Whose value lost.
+    pub side: LostSide,
+    /// Why.
+    pub reason: LostReason,
+    /// The stamp of the value that lost.
+    pub lost: Stamp<SiteId>,
+    /// The stamp of what won: of the other write, or of the row's present length.
+    pub won: Stamp<SiteId>,
+}
+
+/// The cells that lose when a replica whose clock of the row is `stored` takes `change`, written by
+/// `author`. `columns` maps the change's column indexes to the replica's columns; `base` answers for each of
+/// the change's cells.
+pub fn lost_to_stored(
+    columns: &[Option<ColumnId>],
+    stored: &RowClock<SiteId>,
+    change: &RowChange,
+    author: SiteId,
+    base: impl Fn(usize) -> Base,
+) -> Vec<LostCell> {
+    let life = compare_life(change.length, stored.length);
+    let mut lost = Vec::new();
+    for (at, cell) in change.cells.iter().enumerate() {
+        let Some(column) = columns.get(cell.column).copied().flatten() else { continue };
+        let is_own = cell.stamp.site == author;
+        let base = if is_own { base(at) } else { Base::Repeated };
+        let found = match life {
+            Life::Next => None,
+            Life::Over => over(base, stored).map(|won| (LostSide::Incoming, LostReason::RowDeleted, won)),
+            Life::Same if !stored.length.is_alive() => None,
+            Life::Same => same(cell.stamp, stored.cell(column), author, base)
+                .map(|(side, won)| (side, LostReason::NewerWrite, won)),
+        };
+        let Some((side, reason, won)) = found else { continue };
+        let lost_stamp = if side == LostSide::Incoming { cell.stamp } else { stored.cell(column) };
+        lost.push(LostCell { cell: at, column, side, reason, lost: lost_stamp, won });
+    }
+    lost
+}
+
+/// A write into a life that is over lost, unless it may have been taken before that life ended.
+fn over(base: Base, stored: &RowClock<SiteId>) -> Option<Stamp<SiteId>> {
+    matches!(base, Base::Saw(_)).then_some(stored.life)
+}
+
+fn same(
+    incoming: Stamp<SiteId>,
+    stored: Stamp<SiteId>,
+    author: SiteId,
+    base: Base,
+) -> Option<(LostSide, Stamp<SiteId>)> {
+    // What its author wrote before or after is no conflict with it.
+    if incoming == stored || stored.site == author || stored == Stamp::NEVER {
+        return None;
+    }
+    match base {
+        Base::Repeated => None,
+        Base::Saw(base) if stored <= base => None,
+        Base::Saw(_) if stored < incoming => Some((LostSide::Stored, incoming)),
+        Base::Unknown if stored < incoming => None,
+        Base::Saw(_) | Base::Unknown => Some((LostSide::Incoming, stored)),
+    }
+}
+
+/// The cells that lose when a row with local writes that nobody has seen takes `change`. `unsent` holds the
+/// column of each such write and the stamp that it replaced.
+pub fn lost_to_incoming(
+    columns: &[Option<ColumnId>],
+    stored: &RowClock<SiteId>,
+    change: &RowChange,
+    unsent: &[(ColumnId, Stamp<SiteId>)],
+) -> Vec<LostCell> {
+    let life = compare_life(change.length, stored.length);
+    let mut lost = Vec::new();
+    for (column, base) in unsent {
+        let own = stored.cell(*column);
+        let told = change.cells.iter().enumerate();
+        let mut told = told.filter(|(_, cell)| columns.get(cell.column).copied().flatten() == Some(*column));
+        let Some((at, cell)) = told.next() else { continue };
+        let entry = |side, reason, lost, won| LostCell { cell: at, column: *column, side, reason, lost, won };
+        match life {
+            Life::Over => {}
+            Life::Next => lost.push(entry(LostSide::Stored, LostReason::RowDeleted, own, change.life)),
+            // What was there already when the local write was made, or is that very write.
+            Life::Same if cell.stamp <= *base || cell.stamp.site == own.site => {}
+            Life::Same if cell.stamp > own => {
+                lost.push(entry(LostSide::Stored, LostReason::NewerWrite, own, cell.stamp));
+            }
+            Life::Same => lost.push(entry(LostSide::Incoming, LostReason::NewerWrite, cell.stamp, own)),
+        }
+    }
+    lost
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::CellChange;
+    use crate::hlc::Version;
+    use crate::id::CausalLength;
+    use crate::key::Key;
+    use crate::value::Value;
+
+    const ME: SiteId = SiteId([1; 16]);
+    const OTHER: SiteId = SiteId([2; 16]);
+    const COLUMN: ColumnId = ColumnId(4);
+    const COLUMNS: [Option<ColumnId>; 1] = [Some(COLUMN)];
+
+    fn stamp(version: u64, site: SiteId) -> Stamp<SiteId> {
+        Stamp { version: Version(version), site }
+    }
+
+    fn stored(length: u32, cell: Stamp<SiteId>) -> RowClock<SiteId> {
+        let mut clock = RowClock::new(CausalLength(length), stamp(1, OTHER));
+        clock.set_cell(COLUMN, cell);
+        clock
+    }
+
+    fn told(length: u32, cell: Stamp<SiteId>) -> RowChange {
+        let cells = vec![CellChange { column: 0, stamp: cell, value: Value::Null }];
+        RowChange {
+            row_id: None,
+            key: Key(vec![5]),
+            length: CausalLength(length),
+            life: stamp(1, OTHER),
+            cells,
+            texts: Vec::new(),
+            past: Default::default(),
+        }
+    }
+
+    fn at_server(stored: &RowClock<SiteId>, cell: Stamp<SiteId>, base: Base) -> Vec<(LostSide, LostReason)> {
+        let lost = lost_to_stored(&COLUMNS, stored, &told(1, cell), ME, |_| base);
+        lost.into_iter().map(|lost| (lost.side, lost.reason)).collect()
+    }
+
+    #[test]
+    fn overwriting_what_was_seen_is_no_conflict() {
+        let seen = stamp(5, OTHER);
+        assert_eq!(at_server(&stored(1, seen), stamp(9, ME), Base::Saw(seen)), []);
+        assert_eq!(at_server(&stored(1, seen), stamp(9, ME), Base::Unknown), []);
+        assert_eq!(at_server(&stored(1, stamp(6, ME)), stamp(9, ME), Base::Saw(seen)), [], "its own");
+        assert_eq!(at_server(&stored(1, stamp(9, ME)), stamp(9, ME), Base::Saw(seen)), [], "repeated");
+        assert_eq!(at_server(&stored(1, stamp(3, OTHER)), stamp(9, ME), Base::Saw(seen)), [], "an older one");
+    }
+
+    #[test]
+    fn of_two_writes_that_did_not_see_one_another_the_older_lost() {
+        let (base, newer) = (stamp(5, OTHER), (LostReason::NewerWrite,));
+        let other = stored(1, stamp(7, OTHER));
+        assert_eq!(at_server(&other, stamp(9, ME), Base::Saw(base)), [(LostSide::Stored, newer.0)]);
+        assert_eq!(at_server(&other, stamp(6, ME), Base::Saw(base)), [(LostSide::Incoming, newer.0)]);
+        assert_eq!(at_server(&other, stamp(6, ME), Base::Unknown), [(LostSide::Incoming, newer.0)]);
+        assert_eq!(at_server(&other, stamp(6, ME), Base::Repeated), []);
+        assert_eq!(at_server(&other, stamp(6, SiteId([3; 16])), Base::Saw(base)), [], "only passed on");
+    }
+
+    #[test]
+    fn what_was_written_into_a_life_that_is_over_lost() {
+        let dead = RowClock::new(CausalLength(2), stamp(8, OTHER));
+        let deleted = [(LostSide::Incoming, LostReason::RowDeleted)];
+        assert_eq!(at_server(&dead, stamp(9, ME), Base::Saw(stamp(5, OTHER))), deleted);
+        assert_eq!(at_server(&dead, stamp(9, ME), Base::Repeated), []);
+        assert_eq!(at_server(&dead, stamp(9, ME), Base::Unknown), []);
+    }
+
+    #[test]
+    fn an_unsent_write_conflicts_with_what_came_after_its_base() {
+        let (base, own) = (stamp(5, OTHER), stamp(7, ME));
+        let lost = |length, cell| {
+            let lost = lost_to_incoming(&COLUMNS, &stored(1, own), &told(length, cell), &[(COLUMN, base)]);
+            lost.into_iter().map(|lost| (lost.side, lost.reason)).collect::<Vec<_>>()
+        };
+        assert_eq!(lost(1, base), []);
+        assert_eq!(lost(1, own), [], "it had been sent after all");
+        assert_eq!(lost(1, stamp(6, OTHER)), [(LostSide::Incoming, LostReason::NewerWrite)]);
+        assert_eq!(lost(1, stamp(8, OTHER)), [(LostSide::Stored, LostReason::NewerWrite)]);
+        assert_eq!(lost(3, stamp(8, OTHER)), [(LostSide::Stored, LostReason::RowDeleted)]);
+    }
+}
