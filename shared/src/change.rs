@@ -44,8 +44,11 @@ pub enum TextOutcome {
     Resolved {
         /// The document to keep with it; `None`: none.
         document: Option<Document<SiteId>>,
-        /// Whether the value is to be written whatever the stamps say: both sides made it together.
-        merged: bool,
+        /// The cell's stamp: that of the last write in the epoch that counts. It may be lower than the one that
+        /// stood here before, if that was of an epoch that is over.
+        stamp: Stamp<SiteId>,
+        /// Whether value and stamp are to be written.
+        changed: bool,
         /// Lines that gave way.
         lost: Vec<LostLine>,
     },

@@ -10,7 +10,7 @@
 use crate::change::RowChange;
 use crate::clock::{RowClock, Stamp};
 use crate::id::{CausalLength, ColumnId, SiteId};
-use crate::merge::row::{RowAction, RowDecision, column_of, is_written, join_cells, join_texts};
+use crate::merge::row::{RowAction, RowDecision, column_of, join_cells, written};
 use crate::schema::TableSchema;
 use crate::vector::Vector;
 
@@ -36,8 +36,8 @@ pub(super) fn decide(
     let mut cells = Vec::new();
     for (at, cell) in change.cells.iter().enumerate() {
         let Some(column) = column_of(columns, cell.column) else { continue };
-        if is_written(change, cell, clock.cell(column)) {
-            clock.set_cell(column, cell.stamp.max(clock.cell(column)));
+        if let Some(stamp) = written(change, cell, clock.cell(column)) {
+            clock.set_cell(column, stamp);
             cells.push(at);
         }
     }
@@ -68,6 +68,5 @@ pub(super) fn join(first: &mut RowChange, second: RowChange) {
     first.past = first.past.join(&second.past);
     first.past.writes = writes;
     first.length = first.length.min(second.length);
-    join_cells(&mut first.cells, second.cells);
-    join_texts(&mut first.texts, second.texts);
+    join_cells(first, second);
 }

@@ -9,7 +9,7 @@
 use crate::change::RowChange;
 use crate::clock::{RowClock, Stamp};
 use crate::id::{CausalLength, ColumnId, SiteId};
-use crate::merge::row::{RowAction, RowDecision, begin_life, join_cells, join_texts, same_life};
+use crate::merge::row::{RowAction, RowDecision, begin_life, join_cells, same_life};
 use crate::merge::rule::{Order, compare_deletes};
 use crate::schema::TableSchema;
 use crate::vector::Vector;
@@ -79,8 +79,7 @@ pub(super) fn join(first: &mut RowChange, mut second: RowChange) {
         Order::Less => {}
         Order::Same if second.length.is_alive() && first.length.is_alive() => {
             first.life = first.life.max(second.life);
-            join_cells(&mut first.cells, second.cells);
-            join_texts(&mut first.texts, second.texts);
+            join_cells(first, second);
         }
         Order::Same if !second.length.is_alive() => {}
         Order::Same | Order::More => {

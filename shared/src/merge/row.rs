@@ -1,11 +1,14 @@
 //! One row: its clock and a change in, what to do and the new clock out.
 
+use std::cmp::Ordering;
+
 use crate::change::{CellChange, RowChange, TextChange, TextOutcome};
 use crate::clock::{RowClock, Stamp};
 use crate::id::{ColumnId, SiteId};
 use crate::merge::rule::{Life, cell_wins, compare_life};
 use crate::merge::{aws, dws};
 use crate::schema::{Algorithm, TableSchema};
+use crate::text::TextDelta;
 
 /// What an engine has to do with the row itself.
 ///
@@ -128,8 +131,8 @@ pub(super) fn same_life(
     if local.length.is_alive() {
         for (at, cell) in change.cells.iter().enumerate() {
             let Some(column) = column_of(columns, cell.column) else { continue };
-            if is_written(change, cell, local.cell(column)) {
-                clock.set_cell(column, cell.stamp.max(local.cell(column)));
+            if let Some(stamp) = written(change, cell, local.cell(column)) {
+                clock.set_cell(column, stamp);
                 cells.push(at);
             }
         }
@@ -144,10 +147,12 @@ pub(super) fn same_life(
     RowDecision { action, clock }
 }
 
-/// Whether a cell's value is to be written over one with this stamp.
-pub(super) fn is_written(change: &RowChange, cell: &CellChange, local: Stamp<SiteId>) -> bool {
-    let text = change.text(cell.column).map(|text| &text.outcome);
-    matches!(text, Some(TextOutcome::Resolved { merged: true, .. })) || cell_wins(cell.stamp, local)
+/// The stamp of a cell that is to be written over one with the stamp `local`; `None` if it is not to be.
+pub(super) fn written(change: &RowChange, cell: &CellChange, local: Stamp<SiteId>) -> Option<Stamp<SiteId>> {
+    match change.text(cell.column).map(|text| &text.outcome) {
+        Some(TextOutcome::Resolved { stamp, changed, .. }) => changed.then_some(*stamp),
+        _ => cell_wins(cell.stamp, local).then_some(cell.stamp),
+    }
 }
 
 /// This replica's column for a column of the change.
@@ -177,36 +182,49 @@ fn join_by_length(first: &mut RowChange, second: RowChange) {
             first.row_id = first.row_id.or(second.row_id);
             first.life = first.life.max(second.life);
             first.past = first.past.join(&second.past);
-            join_cells(&mut first.cells, second.cells);
-            join_texts(&mut first.texts, second.texts);
+            join_cells(first, second);
         }
     }
 }
 
-/// Takes over the cells that are newer.
-pub(super) fn join_cells(first: &mut Vec<CellChange>, second: Vec<CellChange>) {
-    for cell in second {
-        match first.binary_search_by_key(&cell.column, |known| known.column) {
-            Ok(at) => {
-                if let Some(known) = first.get_mut(at)
-                    && cell_wins(cell.stamp, known.stamp)
-                {
-                    *known = cell;
-                }
+/// Takes over the cells that are newer. The lines of a text go with its cell, and there the epoch decides;
+/// that of a value told whole is its stamp.
+pub(super) fn join_cells(first: &mut RowChange, second: RowChange) {
+    let RowChange { cells, mut texts, .. } = second;
+    for cell in cells {
+        let at = texts.iter().position(|text| text.column == cell.column);
+        let text = at.map(|at| texts.swap_remove(at));
+        let known = first.texts.iter_mut().find(|known| known.column == cell.column);
+        let epoch = |stamp, text: Option<&TextChange>| {
+            text.and_then(|text| text.delta.as_ref()).map_or(stamp, TextDelta::epoch)
+        };
+        let place = first.cells.binary_search_by_key(&cell.column, |known| known.column);
+        let present = place.ok().and_then(|at| first.cells.get_mut(at));
+        let Some(present) = present else {
+            first.cells.insert(place.unwrap_or_else(|at| at), cell);
+            first.texts.extend(text);
+            continue;
+        };
+        let order = epoch(cell.stamp, text.as_ref()).cmp(&epoch(present.stamp, known.as_deref()));
+        match (order, known, text) {
+            (Ordering::Less, ..) => {}
+            (Ordering::Greater, _, text) => {
+                first.texts.retain(|known| known.column != cell.column);
+                first.texts.extend(text);
+                *present = cell;
             }
-            Err(at) => first.insert(at, cell),
-        }
-    }
-}
-
-/// Joins what is told of lines. Where the two do not fit, which no replica brings about, the first stays.
-pub(super) fn join_texts(first: &mut Vec<TextChange>, second: Vec<TextChange>) {
-    for text in second {
-        let known = first.iter_mut().find(|known| known.column == text.column);
-        match (known.map(|known| &mut known.delta), &text.delta) {
-            (Some(Some(known)), Some(delta)) => drop(known.join(delta)),
-            (Some(_), _) => {}
-            (None, _) => first.push(text),
+            (Ordering::Equal, Some(known), Some(text)) => {
+                if let (Some(known), Some(delta)) = (&mut known.delta, &text.delta) {
+                    // Two that do not fit are of no replica's making: then the first stays.
+                    drop(known.join(delta));
+                }
+                present.stamp = present.stamp.max(cell.stamp);
+            }
+            (Ordering::Equal, None, Some(text)) => {
+                first.texts.push(text);
+                *present = cell;
+            }
+            (Ordering::Equal, _, None) => {}
         }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Such a cell has two states: the stamp of its last write, as every cell, and a
 //! [document](crate::text::Document) whose epoch is the stamp of the last write of the *whole* value. The
-//! greater epoch wins; within one epoch lines are merged. A value that comes without lines is a write of the
-//! whole. A cell without a stored document has the one that follows from its value and stamp.
+//! greater epoch wins, with its value and stamp, even over a later edit of the one before; within one epoch
+//! lines are merged and the greater stamp stays. A value that comes without lines is a write of the whole. A
+//! cell without a stored document has the one that follows from its value, with its stamp for the epoch.
 
 use crate::change::{CellChange, RowChange, TextChange, TextOutcome};
 use crate::clock::{RowClock, Stamp};
@@ -88,27 +89,28 @@ fn resolve(
     }
     let told_epoch = delta.map_or(cell.stamp, TextDelta::epoch);
     let Some((stamp, stored)) = standing else {
-        return whole(cell, delta, false);
+        return whole(cell, delta);
     };
     let epoch = stored.document.as_ref().map_or(stamp, Document::epoch);
     if told_epoch < epoch {
-        return Ok(keep(cell, stored));
+        return Ok(keep(cell, stamp, stored));
     }
     if told_epoch > epoch {
-        return whole(cell, delta, true);
+        return whole(cell, delta);
     }
     let (Some(delta), Some(delimiter), Value::Text(text)) = (delta, delimiter, &stored.value) else {
-        return Ok(keep(cell, stored));
+        return Ok(keep(cell, stamp, stored));
     };
     let document = match &stored.document {
         Some(document) => document.clone(),
         None => Document::implied(epoch, text, delimiter)?,
     };
     let merged = document.merge(text, delta, delimiter)?;
-    let changed = merged.document != document;
+    let changed = merged.document != document || cell.stamp > stamp;
     let value = merged.text.unwrap_or_else(|| text.clone());
     cell.value = Value::Text(value);
-    Ok(TextOutcome::Resolved { document: Some(merged.document), merged: changed, lost: merged.lost })
+    let stamp = stamp.max(cell.stamp);
+    Ok(TextOutcome::Resolved { document: Some(merged.document), stamp, changed, lost: merged.lost })
 }
 
 /// A cell whose lines do not matter here: the later value wins, if all of it is told.
@@ -118,35 +120,35 @@ fn without_lines(
     delta: &TextDelta<SiteId>,
 ) -> Result<TextOutcome> {
     match standing {
-        Some((stamp, stored)) if !cell_wins(cell.stamp, stamp) => Ok(keep(cell, stored)),
+        Some((stamp, stored)) if !cell_wins(cell.stamp, stamp) => Ok(keep(cell, stamp, stored)),
         _ if !delta.is_complete() => Ok(TextOutcome::Incomplete),
         _ => {
             cell.value = Value::Text(delta.rendered()?.1);
-            Ok(resolved(None, false))
+            Ok(resolved(None, cell.stamp, true))
         }
     }
 }
 
 /// The cell as it stands: what is told of it is over.
-fn keep(cell: &mut CellChange, stored: StoredText) -> TextOutcome {
+fn keep(cell: &mut CellChange, stamp: Stamp<SiteId>, stored: StoredText) -> TextOutcome {
     cell.value = stored.value;
-    resolved(stored.document, false)
+    resolved(stored.document, stamp, false)
 }
 
 /// The cell as it is told, with nothing of what stood here.
-fn whole(cell: &mut CellChange, delta: Option<&TextDelta<SiteId>>, merged: bool) -> Result<TextOutcome> {
-    let Some(delta) = delta else { return Ok(resolved(None, merged)) };
+fn whole(cell: &mut CellChange, delta: Option<&TextDelta<SiteId>>) -> Result<TextOutcome> {
+    let Some(delta) = delta else { return Ok(resolved(None, cell.stamp, true)) };
     if !delta.is_complete() {
         return Ok(TextOutcome::Incomplete);
     }
     let (document, text) = delta.rendered()?;
     cell.value = Value::Text(text);
     let is_implied = document.is_trivial() && document.epoch() == cell.stamp;
-    Ok(resolved((!is_implied).then_some(document), merged))
+    Ok(resolved((!is_implied).then_some(document), cell.stamp, true))
 }
 
-fn resolved(document: Option<Document<SiteId>>, merged: bool) -> TextOutcome {
-    TextOutcome::Resolved { document, merged, lost: Vec::new() }
+fn resolved(document: Option<Document<SiteId>>, stamp: Stamp<SiteId>, changed: bool) -> TextOutcome {
+    TextOutcome::Resolved { document, stamp, changed, lost: Vec::new() }
 }
 
 /// How a cell is told: its lines, if it was edited since its value was last written whole; else (`None`) its
