@@ -1,0 +1,132 @@
+//! Defaults, generated columns and CHECKs.
+
+use super::super::assign::assign;
+use super::super::expression::{Kind, Place, Sql, Translator};
+use super::super::plan::CheckPlan;
+use super::super::syntax::{Column, CreateTable, Expr, Generated, Node, Rule};
+use super::super::types::{Affinity, PgType};
+use super::Builder;
+
+/// The first major version that computes generated columns when they are read.
+const KNOWS_VIRTUAL: u32 = 18;
+
+impl Builder<'_> {
+    /// Translates the expressions of a table. Generated columns come first, since a CHECK may need the
+    /// type that they get from their expression.
+    pub(super) fn plan_expressions(&mut self, at: usize, table: &CreateTable) {
+        for (column_at, column) in table.columns.iter().enumerate() {
+            if let Some(generated) = &column.generated {
+                self.plan_generated(at, column_at, column, generated);
+            }
+            if let Some(default) = &column.default {
+                self.plan_default(at, column_at, &default.expr);
+            }
+        }
+        for constraint in &table.constraints {
+            let Rule::Check { expr } = &constraint.rule else { continue };
+            let name = self.constraint_name(&table.name.text, constraint, false);
+            let condition = self.with_translator(at, Place::Stored, |translator| translator.condition(expr));
+            if let (Some(plan), Some(condition)) = (self.plans.get_mut(at), condition) {
+                plan.checks.push(CheckPlan { name, condition: condition.text });
+            }
+        }
+    }
+
+    /// Lends the table's columns to a translator.
+    pub(super) fn with_translator<T>(
+        &mut self,
+        at: usize,
+        place: Place,
+        translate: impl FnOnce(&mut Translator<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let plan = self.plans.get(at)?;
+        let mut translator = Translator {
+            place,
+            table: &plan.name,
+            columns: &plan.columns,
+            options: self.options,
+            problems: &mut self.problems,
+            notes: &mut self.notes,
+        };
+        translate(&mut translator)
+    }
+
+    fn plan_default(&mut self, at: usize, column: usize, expr: &Expr) {
+        let Some(value) = self.with_translator(at, Place::Default, |translator| translator.translate(expr))
+        else {
+            return;
+        };
+        let Some(default) = self.assigned(at, column, expr, value) else { return };
+        if let Some(planned) = self.plans.get_mut(at).and_then(|plan| plan.columns.get_mut(column)) {
+            planned.default = Some(default.operand());
+        }
+    }
+
+    /// What the column takes of a value; a problem is told.
+    fn assigned(&mut self, at: usize, column: usize, expr: &Expr, value: Sql) -> Option<Sql> {
+        let planned = self.plans.get(at)?.columns.get(column)?;
+        match assign(expr, value, planned.pg.as_ref()?, planned.affinity) {
+            Ok(sql) => Some(sql),
+            Err(refusal) => {
+                let message = format!("column {}: {}", planned.name, refusal.message);
+                self.problem(expr.position, refusal.construct, message);
+                None
+            }
+        }
+    }
+
+    fn plan_generated(&mut self, at: usize, column_at: usize, column: &Column, generated: &Generated) {
+        if let Some(other) = self.generated_column_in(at, &generated.expr) {
+            let message = format!("PostgreSQL computes no generated column from another, which {other} is");
+            self.problem(generated.expr.position, "generated column", message);
+            return;
+        }
+        let translated =
+            self.with_translator(at, Place::Stored, |translator| translator.translate(&generated.expr));
+        let Some(value) = translated else { return };
+        if column.declared.is_none() && !self.infer_type(at, column_at, &generated.expr, value.kind) {
+            return;
+        }
+        let Some(value) = self.assigned(at, column_at, &generated.expr, value) else { return };
+        let is_virtual = !generated.stored && self.options.postgres >= KNOWS_VIRTUAL;
+        if !generated.stored && !is_virtual {
+            let message = format!(
+                "column {} is STORED, since VIRTUAL needs PostgreSQL {KNOWS_VIRTUAL}",
+                column.name.text
+            );
+            self.note(column.name.position, message);
+        }
+        if let Some(planned) = self.plans.get_mut(at).and_then(|plan| plan.columns.get_mut(column_at)) {
+            planned.generated = Some(value.text);
+            planned.is_virtual = is_virtual;
+        }
+    }
+
+    /// Gives a generated column without a declared type that of its expression.
+    fn infer_type(&mut self, at: usize, column: usize, expr: &Expr, kind: Kind) -> bool {
+        let (pg, affinity) = match kind {
+            Kind::Truth | Kind::Small | Kind::Integer => (PgType::Bigint, Affinity::Integer),
+            Kind::Decimal | Kind::Real => (PgType::Double, Affinity::Real),
+            Kind::Text | Kind::LooseText | Kind::MomentText(_) | Kind::Uuid => (PgType::Text, Affinity::Text),
+            Kind::Blob => (PgType::Bytea, Affinity::Blob),
+            Kind::Null | Kind::Numeric | Kind::Digits | Kind::Opaque => {
+                self.problem(expr.position, "column without a type", "give the generated column a type");
+                return false;
+            }
+        };
+        if let Some(planned) = self.plans.get_mut(at).and_then(|plan| plan.columns.get_mut(column)) {
+            (planned.pg, planned.affinity) = (Some(pg), affinity);
+        }
+        true
+    }
+
+    /// The name of a generated column that an expression reads.
+    fn generated_column_in(&self, at: usize, expr: &Expr) -> Option<String> {
+        let plan = self.plans.get(at)?;
+        if let Node::Column { table: _, name } = &expr.node {
+            let column = plan.columns.get(plan.column(name)?)?;
+            return column.is_generated.then(|| column.name.clone());
+        }
+        expr.node.parts().into_iter().find_map(|part| self.generated_column_in(at, part))
+    }
+}
