@@ -84,6 +84,11 @@ impl Builder<'_> {
         let translated =
             self.with_translator(at, Place::Stored, |translator| translator.translate(&generated.expr));
         let Some(value) = translated else { return };
+        if let Some(constant) = constant_over_text(&generated.expr) {
+            let message = "PostgreSQL computes this constant without its collation here: write its value";
+            self.problem(constant.position, "constant expression", message);
+            return;
+        }
         if column.declared.is_none() && !self.infer_type(at, column_at, &generated.expr, value.kind) {
             return;
         }
@@ -129,4 +134,27 @@ impl Builder<'_> {
         }
         expr.node.parts().into_iter().find_map(|part| self.generated_column_in(at, part))
     }
+}
+
+/// A part that looks at letters of constants alone: when PostgreSQL folds it in a generated column, it
+/// has not read the COLLATE yet and gives up.
+fn constant_over_text(expr: &Expr) -> Option<&Expr> {
+    let looks_at_letters = match &expr.node {
+        Node::Call { name, arguments: _ } => matches!(name.as_str(), "lower" | "upper"),
+        Node::Binary { operator: _, left: _, right: _ }
+        | Node::Between { operand: _, low: _, high: _, negated: _ }
+        | Node::Like { operand: _, pattern: _, escape: _, negated: _ }
+        | Node::Glob { operand: _, pattern: _, negated: _ } => true,
+        _ => false,
+    };
+    let is_column = |node: &Node| matches!(node, Node::Column { table: _, name: _ });
+    let is_text = |node: &Node| matches!(node, Node::Text(_));
+    if looks_at_letters && !contains(expr, &is_column) && contains(expr, &is_text) {
+        return Some(expr);
+    }
+    expr.node.parts().into_iter().find_map(constant_over_text)
+}
+
+fn contains(expr: &Expr, test: &dyn Fn(&Node) -> bool) -> bool {
+    test(&expr.node) || expr.node.parts().into_iter().any(|part| contains(part, test))
 }

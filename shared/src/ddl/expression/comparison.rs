@@ -2,6 +2,7 @@
 //! sides must be of one class here.
 
 use super::super::problem::{Note, Position};
+use super::super::quote;
 use super::super::syntax::{Binary, Expr, Node};
 use super::literal::is_numeric_text;
 use super::value::{Kind, Sql};
@@ -125,7 +126,10 @@ impl Translator<'_> {
         self.check_loose_text(&bare, &values, ordering, position)?;
         let is_text = values.iter().any(|value| value.kind.is_text());
         let forms = values.iter().enumerate().map(|(at, value)| match value.as_text() {
-            Some(text) if ignores_case => format!("lower({})", text.bytewise()),
+            Some(text) if ignores_case => match bare.get(at).map(|expr| &expr.node) {
+                Some(Node::Text(literal)) => quote::text(&literal.to_ascii_lowercase()),
+                _ => format!("lower({})", text.bytewise()),
+            },
             Some(text) if is_text && ordering && at == 0 => text.bytewise(),
             Some(text) => text.operand(),
             None => value.operand(),
@@ -184,7 +188,10 @@ impl Translator<'_> {
     /// `nullif`, whose result is its first argument.
     pub(super) fn null_if(&mut self, arguments: &[Expr], position: Position) -> Option<Sql> {
         let exprs: Vec<&Expr> = arguments.iter().collect();
-        let first = self.translate(exprs.first()?)?.as_value();
+        let values = self.translate_all(exprs.iter().copied())?;
+        let are_truths = values.iter().all(|value| matches!(value.kind, Kind::Truth | Kind::Null));
+        let first = values.into_iter().next()?;
+        let first = if are_truths { first } else { first.as_value() };
         let all = self.comparands(&exprs, false, position)?;
         let kind = if first.kind == Kind::Uuid { Kind::Text } else { first.kind };
         if first.kind == Kind::Decimal {

@@ -199,7 +199,10 @@ fn plain(name: &str, arguments: &[Sql]) -> Result<Sql, Refusal> {
             Ok(Sql::atom(Kind::Text, format!("replace({})", list(texts))))
         }
         ("hex", [value], _) if value.kind == Kind::Blob => {
-            Ok(Sql::atom(Kind::Text, format!("upper(encode({}, 'hex'))", value.text)))
+            let digits = format!("upper(encode({}, 'hex'))", value.text);
+            // SQLite's hex(NULL) is an empty text; random bytes are never NULL.
+            let is_random = value.text.contains(RANDOM_BYTES);
+            Ok(Sql::atom(Kind::Text, if is_random { digits } else { format!("COALESCE({digits}, '')") }))
         }
         ("abs", [value], _) if value.kind.is_integer() => {
             let wide =

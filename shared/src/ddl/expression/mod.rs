@@ -172,10 +172,12 @@ impl Translator<'_> {
     fn binary(&mut self, operator: Binary, left: &Expr, right: &Expr, position: Position) -> Option<Sql> {
         match operator {
             Binary::Or | Binary::And => {
-                let (left, right) = (self.condition(left), self.condition(right));
                 let word = if operator == Binary::Or { "OR" } else { "AND" };
-                let (left, right) = (left?.operand(), right?.operand());
-                Some(Sql::compound(Kind::Truth, format!("{left} {word} {right}")))
+                let is_chain = is_same_operator(left, operator);
+                let (left, right) = (self.condition(left), self.condition(right));
+                let (left, right) = (left?, right?);
+                let left = if is_chain { left.text } else { left.operand() };
+                Some(Sql::compound(Kind::Truth, format!("{left} {word} {}", right.operand())))
             }
             Binary::Is | Binary::IsNot => self.is(left, right, operator == Binary::IsNot, position),
             Binary::Equal
@@ -190,8 +192,10 @@ impl Translator<'_> {
                 self.told(position, arithmetic::shift(operator, left, count))
             }
             Binary::Concatenate => {
+                let is_chain = is_same_operator(left, operator);
                 let (left, right) = (self.translate(left), self.translate(right));
                 let (left, right) = (left?, right?);
+                let left = Sql { atomic: left.atomic || is_chain, ..left };
                 self.told(position, concatenate(&left, &right))
             }
             Binary::BitAnd
@@ -266,6 +270,11 @@ impl Translator<'_> {
             }
         }
     }
+}
+
+/// Whether an operand on the left is of the same operator, which then needs no parentheses.
+fn is_same_operator(left: &Expr, operator: Binary) -> bool {
+    matches!(&left.node, Node::Binary { operator: inner, left: _, right: _ } if *inner == operator)
 }
 
 /// A refusal without its place.

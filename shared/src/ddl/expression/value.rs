@@ -75,7 +75,10 @@ impl Sql {
 
     /// As text under the collation that compares bytes and knows the letters A to Z only.
     pub(in super::super) fn bytewise(&self) -> String {
-        format!("{} COLLATE \"C\"", self.operand())
+        // PostgreSQL does not know yet that a literal is text, and wants to before it collates.
+        let is_literal = self.text.starts_with(['\'', 'E']) && self.text.ends_with('\'');
+        let typed = if is_literal { self.cast("text", self.kind).text } else { self.operand() };
+        format!("{typed} COLLATE \"C\"")
     }
 
     /// What yields text, as `text`.
