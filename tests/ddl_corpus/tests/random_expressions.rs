@@ -10,8 +10,8 @@ use rusqlite::types::Value;
 
 /// Expressions that go into one table.
 const BATCH: usize = 40;
-/// Tables that are tried.
-const BATCHES: u32 = 12;
+/// Tables that are tried for each hundred of `PROPTEST_CASES`.
+const BATCHES_PER_HUNDRED: u32 = 5;
 
 fn expression() -> impl Strategy<Value = String> {
     let leaf = prop::sample::select(vec![
@@ -138,10 +138,12 @@ fn compare(expressions: &[String]) {
 
 #[test]
 fn random_expressions_are_the_same_on_both_engines() {
-    let mut runner = TestRunner::new(Config { cases: BATCHES, ..Config::default() });
+    let config = Config::default();
+    let count = config.cases.div_ceil(100) * BATCHES_PER_HUNDRED;
+    let mut runner = TestRunner::new(config);
     let (mut translated, mut folded) = (0, 0);
     let batches = prop::collection::vec(expression(), BATCH * 4);
-    for _ in 0..BATCHES {
+    for _ in 0..count {
         let batch = batches.new_tree(&mut runner).expect("expressions can be made").current();
         let mut server = Server::fresh();
         let mut expressions = accepted(batch);
