@@ -57,7 +57,7 @@ pub fn candidates(declared: &str, row: usize) -> Value {
         "NUMERIC" | "DECIMAL" | "NUMBER" => {
             vec![Value::Real(12.34), Value::Integer(5), Value::Real(0.1), Value::Integer(-3)]
         }
-        _ if words.contains("INT") || words == "LONG" => {
+        _ if words.contains("INT") || matches!(words.as_str(), "LONG" | "UNSIGNED" | "SERIAL") => {
             vec![Value::Integer(1), Value::Integer(0), Value::Integer(1 << 40), Value::Integer(i64::MIN)]
         }
         _ if words.contains("CHAR") || words.contains("TEXT") || words.contains("CLOB") => {

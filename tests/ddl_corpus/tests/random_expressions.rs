@@ -103,7 +103,14 @@ fn compare(expressions: &[String]) {
     sqlite.execute_batch(&script).expect("SQLite accepts the table");
     let mut server = Server::fresh();
     let translation = translate(&script, &Options::default()).expect("each expression was translated alone");
-    server.run(&translation).expect("the server accepts the table");
+    if let Err(error) = server.run(&translation) {
+        let alone = |expression: &&String| {
+            let script = format!("CREATE TABLE t({COLUMNS}, g AS ({expression}) STORED)");
+            let translation = translate(&script, &Options::default()).expect("it was translated before");
+            Server::fresh().run(&translation).is_err()
+        };
+        panic!("{:?}: {}", expressions.iter().find(alone), error.lines().next().unwrap_or_default());
+    }
     let columns = schema::columns(&sqlite, "t");
     let types = server_types(&mut server, "t", &columns);
     let mut written = 0;

@@ -60,7 +60,7 @@ impl Translator<'_> {
     /// `IS` and `IS NOT`, which know NULL.
     pub(super) fn is(&mut self, left: &Expr, right: &Expr, negated: bool, position: Position) -> Option<Sql> {
         let not = if negated { " NOT" } else { "" };
-        if let Node::Truth(truth) = right.node {
+        if let Node::Truth(truth) = without_collation(right).0.node {
             let left = self.condition(left)?.operand();
             let word = if truth { "TRUE" } else { "FALSE" };
             return Some(Sql::compound(Kind::Truth, format!("{left} IS{not} {word}")));
@@ -117,10 +117,16 @@ impl Translator<'_> {
         if !values.iter().all(|value| matches!(value.kind, Kind::Truth | Kind::Null)) {
             values = values.into_iter().map(Sql::as_value).collect();
         }
-        let (first, others) = values.split_first()?;
-        for other in others {
-            if let Err(message) = comparable(first.kind, other.kind) {
+        // All with all: PostgreSQL looks for one type that they have in common.
+        let mut kinds: Vec<Kind> = Vec::new();
+        for value in &values {
+            if let Some(Err(message)) =
+                kinds.iter().map(|kind| comparable(*kind, value.kind)).find(|result| result.is_err())
+            {
                 return self.refuse(position, "comparison", message);
+            }
+            if !kinds.contains(&value.kind) {
+                kinds.push(value.kind);
             }
         }
         self.check_loose_text(&bare, &values, ordering, position)?;
@@ -194,13 +200,11 @@ impl Translator<'_> {
         let first = if are_truths { first } else { first.as_value() };
         let all = self.comparands(&exprs, false, position)?;
         let kind = if first.kind == Kind::Uuid { Kind::Text } else { first.kind };
-        if first.kind == Kind::Decimal {
-            return Some(Sql::atom(
-                Kind::Real,
-                format!("NULLIF({})", arithmetic::decimal_as_real(&first).text),
-            ));
+        if let (Kind::Decimal, [_, second]) = (first.kind, all.as_slice()) {
+            let first = arithmetic::decimal_as_real(&first).text;
+            return Some(Sql::atom(Kind::Real, format!("NULLIF({first}, {second})")));
         }
-        Some(Sql::atom(kind, format!("NULLIF({})", all.join(", "))))
+        Some(Sql::chosen(kind, format!("NULLIF({})", all.join(", "))))
     }
 }
 

@@ -22,7 +22,7 @@ impl Translator<'_> {
                 let values = self.translate_all(arguments)?;
                 let (values, kind) = self.unified(values, position)?;
                 let list: Vec<String> = values.into_iter().map(|value| value.text).collect();
-                Some(Sql::atom(kind, format!("COALESCE({})", list.join(", "))))
+                Some(Sql::chosen(kind, format!("COALESCE({})", list.join(", "))))
             }
             ("nullif", [_, _]) => self.null_if(arguments, position),
             ("iif" | "if", [condition, then, otherwise @ ..]) if otherwise.len() <= 1 => {
@@ -31,7 +31,7 @@ impl Translator<'_> {
                 let (values, kind) = self.unified(values, position)?;
                 let condition = condition?.text;
                 let list: Vec<String> = values.into_iter().map(|value| value.text).collect();
-                Some(Sql::atom(kind, format!("CASE WHEN {condition} THEN {} END", list.join(" ELSE "))))
+                Some(Sql::chosen(kind, format!("CASE WHEN {condition} THEN {} END", list.join(" ELSE "))))
             }
             ("min" | "max", [_, _, ..]) => self.extreme(name, arguments, position),
             ("likely" | "unlikely", [operand]) => self.translate(operand),

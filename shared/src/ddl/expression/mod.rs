@@ -248,7 +248,7 @@ impl Translator<'_> {
             text.push_str(&format!(" ELSE {}", last.text));
         }
         text.push_str(" END");
-        Some(Sql::atom(kind, text))
+        Some(Sql::chosen(kind, text))
     }
 
     /// Values of which one is chosen, brought to one type.

@@ -50,6 +50,12 @@ impl Sql {
         Sql { text: text.into(), kind, atomic: true }
     }
 
+    /// One of several values. If all of them are NULL it is so too, of no type as in SQLite, while
+    /// PostgreSQL would give it one.
+    pub(in super::super) fn chosen(kind: Kind, text: String) -> Sql {
+        if kind == Kind::Null { Sql::atom(kind, "NULL") } else { Sql::atom(kind, text) }
+    }
+
     /// What is an operand only in parentheses.
     pub(in super::super) fn compound(kind: Kind, text: impl Into<String>) -> Sql {
         Sql { text: text.into(), kind, atomic: false }

@@ -165,11 +165,13 @@ impl Parser<'_> {
     fn is(&mut self, left: Expr, position: Position) -> Parsed<Expr> {
         let not = self.word("NOT");
         let distinct = self.words(&["DISTINCT", "FROM"]);
-        if !distinct && self.word("NULL") {
-            return self.over(Node::IsNull { operand: Box::new(left), negated: not }, position);
-        }
+        // NULL is an operand like others, so that `a IS NULL & b` compares with `NULL & b`.
         let right = self.climb(level::COMPARE)?;
-        let operator = if not == distinct { Binary::Is } else { Binary::IsNot };
+        let negated = not != distinct;
+        if matches!(right.node, Node::Null) {
+            return self.over(Node::IsNull { operand: Box::new(left), negated }, position);
+        }
+        let operator = if negated { Binary::IsNot } else { Binary::Is };
         self.binary(operator, left, right, position)
     }
 
