@@ -317,3 +317,16 @@ fn a_line_end_in_a_name_does_not_end_its_comment() {
     assert!(text.lines().next().unwrap_or("").contains("DROP"), "{text}");
     assert!(text.lines().nth(1).unwrap_or("").starts_with("CREATE TABLE"), "{text}");
 }
+
+#[test]
+fn limits_are_errors_and_take_no_time() {
+    let columns: String = (0..1601).map(|at| format!(", c{at} INT")).collect();
+    let found = problems(&format!("CREATE TABLE t(id TEXT PRIMARY KEY{columns})"));
+    assert!(found.iter().any(|problem| problem.construct == "limit"), "{found:?}");
+    let tables: String = (0..1001).map(|at| format!("CREATE TABLE t{at}(id TEXT PRIMARY KEY);")).collect();
+    assert!(problems(&tables).iter().any(|problem| problem.construct == "limit"));
+    assert!(problems(&" ".repeat(1 << 21)).iter().any(|problem| problem.construct == "limit"));
+    // A search for the closing parenthesis to the end of the script, from each of these, would not end.
+    let open = "CREATE TABLE t(a INT CHECK((;".repeat(30_000);
+    assert_eq!(problems(&open).len(), 30_000);
+}

@@ -137,6 +137,7 @@ fn table_of_soup() -> impl Strategy<Value = String> {
         "DEFAULT 5",
         "DEFAULT 'x'",
         "DEFAULT (lower('X'))",
+        "DEFAULT (lower(hex(randomblob(4))))",
         "DEFAULT CURRENT_TIMESTAMP",
         "CHECK (a > 1)",
         "CHECK (a || 'x' LIKE 'y%')",
@@ -178,6 +179,9 @@ fn check(script: &str) -> Result<(), TestCaseError> {
 }
 
 proptest! {
+    // A failing case is printed, and belongs into a test with a name.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn token_soup_never_panics(script in soup()) {
         check(&script)?;

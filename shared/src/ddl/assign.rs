@@ -19,7 +19,7 @@ pub(super) fn assign(expr: &Expr, sql: Sql, pg: &PgType, affinity: Affinity) -> 
     if let Node::Text(text) = &expr.node {
         return text_literal(text, sql, pg, affinity);
     }
-    let value = sql.clone().as_value();
+    let value = sql.clone().into_value();
     let refused = || Err(mismatch(sql.kind, pg));
     match (pg, value.kind) {
         (PgType::Boolean, _) => truth(expr, sql),

@@ -242,3 +242,20 @@ fn fill(
         counts.rows += 1;
     }
 }
+
+#[test]
+fn every_keyword_of_the_server_can_be_a_name() {
+    let mut server = Server::fresh();
+    let words =
+        server.client.query("SELECT word FROM pg_get_keywords()", &[]).expect("the server lists them");
+    let words: Vec<String> = words.iter().map(|row| row.get(0)).collect();
+    assert!(words.len() > 400, "the server has more keywords");
+    let script: String = words
+        .iter()
+        .map(|word| {
+            format!("CREATE TABLE \"{word}\"(\"{word}\" TEXT PRIMARY KEY CHECK (\"{word}\" <> ''));\n")
+        })
+        .collect();
+    let translation = translate(&script, &Options::default()).expect("keywords in quotes are names");
+    server.run(&translation).expect("the server takes them for names");
+}

@@ -34,7 +34,7 @@ impl Builder<'_> {
             let message = format!("a table of PostgreSQL has at most {MAX_COLUMNS} columns");
             self.problem(plan.position, "limit", message);
         }
-        for column in &table.columns {
+        for column in table.columns.iter().take(MAX_COLUMNS) {
             self.check_name(&column.name);
             if plan.column(&column.name.text).is_some() {
                 let message = format!("there is a column {} already", column.name.text);

@@ -58,7 +58,9 @@ impl Builder<'_> {
         };
         let Some(default) = self.assigned(at, column, expr, value) else { return };
         if let Some(planned) = self.plans.get_mut(at).and_then(|plan| plan.columns.get_mut(column)) {
-            planned.default = Some(default.operand());
+            // A COLLATE within a default could be taken for the column's, by readers if not by the server.
+            let is_plain = default.atomic && !default.text.contains(" COLLATE ");
+            planned.default = Some(if is_plain { default.text } else { format!("({})", default.text) });
         }
     }
 
@@ -93,10 +95,14 @@ impl Builder<'_> {
             return;
         }
         let Some(value) = self.assigned(at, column_at, &generated.expr, value) else { return };
-        let is_virtual = !generated.stored && self.options.postgres >= KNOWS_VIRTUAL;
+        let is_compared = self
+            .plans
+            .get(at)
+            .is_some_and(|plan| plan.uniques.iter().any(|unique| unique.columns.contains(&column_at)));
+        let is_virtual = !generated.stored && self.options.postgres >= KNOWS_VIRTUAL && !is_compared;
         if !generated.stored && !is_virtual {
             let message = format!(
-                "column {} is STORED, since VIRTUAL needs PostgreSQL {KNOWS_VIRTUAL}",
+                "column {} is STORED: VIRTUAL needs PostgreSQL {KNOWS_VIRTUAL} and no UNIQUE",
                 column.name.text
             );
             self.note(column.name.position, message);

@@ -46,6 +46,7 @@ pub(super) fn build(script: Script, options: &Options) -> Result<Translation, Ve
     }
     let mut builder = Builder { options, problems, notes, plans: Vec::new(), names: names::Names::default() };
     builder.check_limits(&tables);
+    tables.truncate(MAX_TABLES);
     for table in &tables {
         builder.plan_columns(table);
     }

@@ -8,7 +8,7 @@ use super::{Refusal, refusal};
 const BITS: i64 = 64;
 
 fn operand_of(sql: Sql) -> Result<Sql, Refusal> {
-    let value = sql.as_value();
+    let value = sql.into_value();
     match value.kind {
         Kind::Small | Kind::Integer | Kind::Real => Ok(value),
         Kind::Decimal => Ok(decimal_as_real(&value)),

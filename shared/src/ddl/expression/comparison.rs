@@ -115,7 +115,7 @@ impl Translator<'_> {
         let bare: Vec<&Expr> = exprs.iter().map(|expr| without_collation(expr).0).collect();
         let mut values = self.translate_all(bare.iter().copied())?;
         if !values.iter().all(|value| matches!(value.kind, Kind::Truth | Kind::Null)) {
-            values = values.into_iter().map(Sql::as_value).collect();
+            values = values.into_iter().map(Sql::into_value).collect();
         }
         // All with all: PostgreSQL looks for one type that they have in common.
         let mut kinds: Vec<Kind> = Vec::new();
@@ -197,7 +197,7 @@ impl Translator<'_> {
         let values = self.translate_all(exprs.iter().copied())?;
         let are_truths = values.iter().all(|value| matches!(value.kind, Kind::Truth | Kind::Null));
         let first = values.into_iter().next()?;
-        let first = if are_truths { first } else { first.as_value() };
+        let first = if are_truths { first } else { first.into_value() };
         let all = self.comparands(&exprs, false, position)?;
         let kind = if first.kind == Kind::Uuid { Kind::Text } else { first.kind };
         if let (Kind::Decimal, [_, second]) = (first.kind, all.as_slice()) {

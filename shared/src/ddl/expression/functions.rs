@@ -1,6 +1,7 @@
 //! Functions: those that give the same in both, by another name where need be.
 
 use super::super::problem::Position;
+use super::super::quote;
 use super::super::syntax::{Binary, Expr, Node};
 use super::super::types::PgType;
 use super::value::{Kind, Sql};
@@ -23,6 +24,13 @@ impl Translator<'_> {
                 let (values, kind) = self.unified(values, position)?;
                 let list: Vec<String> = values.into_iter().map(|value| value.text).collect();
                 Some(Sql::chosen(kind, format!("COALESCE({})", list.join(", "))))
+            }
+            ("lower" | "upper", [Expr { node: Node::Text(text), position: _, height: _ }])
+                if !text.contains('\0') =>
+            {
+                let folded =
+                    if name == "lower" { text.to_ascii_lowercase() } else { text.to_ascii_uppercase() };
+                Some(Sql::atom(Kind::Text, quote::text(&folded)))
             }
             ("nullif", [_, _]) => self.null_if(arguments, position),
             ("iif" | "if", [condition, then, otherwise @ ..]) if otherwise.len() <= 1 => {
@@ -83,7 +91,7 @@ impl Translator<'_> {
     /// `min` and `max` of several values, which are NULL if one of them is.
     fn extreme(&mut self, name: &str, arguments: &[Expr], position: Position) -> Option<Sql> {
         let values = self.translate_all(arguments)?;
-        let values: Vec<Sql> = values.into_iter().map(Sql::as_value).collect();
+        let values: Vec<Sql> = values.into_iter().map(Sql::into_value).collect();
         if !values.iter().all(|value| value.kind.is_integer()) {
             let message = format!("{name}() of several values is translated for integers only: use CASE");
             return self.refuse(position, "function", message);

@@ -297,7 +297,7 @@ fn unify(values: &[Sql]) -> Option<(Vec<Sql>, Kind)> {
     }
     let is_whole = |kind: Kind| kind.is_integer() || kind == Kind::Truth;
     if all(&is_whole) {
-        let values = values.iter().cloned().map(Sql::as_value).collect();
+        let values = values.iter().cloned().map(Sql::into_value).collect();
         return Some((values, if kinds.contains(&Kind::Integer) { Kind::Integer } else { Kind::Small }));
     }
     if all(&|kind| matches!(kind, Kind::Decimal | Kind::Real)) {
@@ -316,7 +316,7 @@ fn unify(values: &[Sql]) -> Option<(Vec<Sql>, Kind)> {
 
 fn cast(operand: &Sql, affinity: Affinity) -> Result<Sql, Refusal> {
     let kind = operand.kind;
-    let value = operand.clone().as_value();
+    let value = operand.clone().into_value();
     let refused = || {
         let message = format!("a CAST of {} to this type has no equivalent in PostgreSQL", kind.describe());
         Err(refusal("CAST", message))
@@ -344,7 +344,7 @@ fn cast(operand: &Sql, affinity: Affinity) -> Result<Sql, Refusal> {
 }
 
 fn concatenate(left: &Sql, right: &Sql) -> Result<Sql, Refusal> {
-    let part = |sql: &Sql| match sql.clone().as_value() {
+    let part = |sql: &Sql| match sql.clone().into_value() {
         value if value.kind.is_integer() => Ok(value.cast("text", Kind::Text).text),
         value if value.kind == Kind::Null => Ok(value.cast("text", Kind::Text).text),
         value => value.as_text().map(|text| text.operand()).ok_or_else(|| {

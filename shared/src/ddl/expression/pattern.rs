@@ -47,7 +47,7 @@ impl Translator<'_> {
     }
 
     fn text_operand(&mut self, expr: &Expr) -> Option<Sql> {
-        let value = self.translate(expr)?.as_value();
+        let value = self.translate(expr)?.into_value();
         match value.kind {
             Kind::Small | Kind::Integer => Some(value.cast("text", Kind::Text)),
             Kind::Null => Some(value.cast("text", Kind::Text)),

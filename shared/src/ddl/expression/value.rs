@@ -67,7 +67,7 @@ impl Sql {
     }
 
     /// The same as a value of SQLite: a truth value as 0 or 1, a UUID and digits as they are.
-    pub(in super::super) fn as_value(self) -> Sql {
+    pub(in super::super) fn into_value(self) -> Sql {
         match self.kind {
             Kind::Truth => self.cast("integer", Kind::Small),
             _ => self,

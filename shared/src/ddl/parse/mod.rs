@@ -177,6 +177,8 @@ impl Parser<'_> {
                         return Some(index);
                     }
                 }
+                // No parenthesis reaches over it, and a search to the end for each would take long.
+                Kind::Symbol(";") => return None,
                 _ => {}
             }
         }
