@@ -11,6 +11,8 @@ pub mod capture;
 pub mod cells;
 pub mod change;
 pub mod clock;
+#[cfg(feature = "ddl")]
+pub mod ddl;
 pub mod error;
 pub mod flow;
 pub mod hlc;

@@ -1,0 +1,55 @@
+//! What an application may choose about a translation.
+
+/// How dates and times are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moments {
+    /// As text, exactly as the application wrote it.
+    Text,
+    /// As `date`, `time` and `timestamptz`: other notations come back in PostgreSQL's own.
+    Native,
+}
+
+/// What becomes of columns with `COLLATE NOCASE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoCase {
+    /// They are refused.
+    Refuse,
+    /// They become `citext`, which folds the case of all letters, not of A to Z alone.
+    Citext,
+}
+
+/// Choices for a translation. The default keeps every value exactly, or refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Accept a key of one INTEGER column, as flag 1 of `cloudsync_init` does.
+    pub allow_integer_key: bool,
+    /// Accept NOT NULL columns without a default, as flag 2 of `cloudsync_init` does.
+    pub allow_not_null: bool,
+    /// How dates and times are kept.
+    pub moments: Moments,
+    /// What becomes of `COLLATE NOCASE`.
+    pub no_case: NoCase,
+    /// Enforce the declared length of text and the declared digits of decimals, which SQLite does not.
+    pub declared_limits: bool,
+    /// Keep columns without a type (or of type ANY) as text; numbers come back as text.
+    pub untyped_as_text: bool,
+    /// The major version of the server.
+    pub postgres: u32,
+    /// The schema of the tables; `None`: the first of the server's `search_path`.
+    pub schema: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            allow_integer_key: false,
+            allow_not_null: false,
+            moments: Moments::Text,
+            no_case: NoCase::Refuse,
+            declared_limits: false,
+            untyped_as_text: false,
+            postgres: 15,
+            schema: None,
+        }
+    }
+}
