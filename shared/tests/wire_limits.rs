@@ -15,15 +15,18 @@ const PAYLOAD: u8 = 1;
 struct Body {
     sites: Vec<u8>,
     tables: Vec<u8>,
+    algorithm: Vec<u8>,
     columns: Vec<u8>,
     rows: Vec<u8>,
     keys: Vec<u8>,
     row_ids: Vec<u8>,
     lengths: Vec<u8>,
     lives: Vec<u8>,
+    pasts: Vec<u8>,
     presences: Vec<u8>,
     stamps: Vec<u8>,
     values: Vec<u8>,
+    texts: Vec<u8>,
     rest: Vec<u8>,
 }
 
@@ -34,15 +37,18 @@ impl Default for Body {
         Body {
             sites,
             tables: vec![1, 1, b't'],
+            algorithm: vec![1],
             columns: vec![1, 1, b'c'],
             rows: vec![1],
             keys: vec![2, 0, 14],
             row_ids: vec![0, 10],
             lengths: vec![1, 1],
             lives: vec![0, 1, 4],
+            pasts: vec![1, 1],
             presences: vec![0],
             stamps: vec![0],
             values: vec![0, 1, 0, 6],
+            texts: vec![0],
             rest: Vec::new(),
         }
     }
@@ -53,15 +59,18 @@ impl Body {
         let body = [
             &self.sites[..],
             &self.tables,
+            &self.algorithm,
             &self.columns,
             &self.rows,
             &self.keys,
             &self.row_ids,
             &self.lengths,
             &self.lives,
+            &self.pasts,
             &self.presences,
             &self.stamps,
             &self.values,
+            &self.texts,
             &self.rest,
         ]
         .concat();
@@ -192,6 +201,21 @@ fn ranges_are_checked() {
     body_refused(LimitExceeded, "primary key", |body| {
         body.keys = [&[0][..], &text(&vec![b'k'; MAX_KEY_BYTES + 1])].concat();
     });
+}
+
+#[test]
+fn what_is_behind_a_row_and_the_lines_of_its_texts_are_checked() {
+    body_refused(Malformed, "unknown algorithm", |body| body.algorithm = vec![5]);
+    body_refused(Malformed, "site", |body| body.pasts = vec![0, 1, 1, 1, 1]);
+    body_refused(Malformed, "behind a row is out of range", |body| body.pasts = vec![0, 1, 0, 0, 1]);
+    body_refused(Malformed, "behind a row is empty", |body| body.pasts = vec![0, 0, 1]);
+    body_refused(Malformed, "names a site twice", |body| body.pasts = vec![0, 2, 0, 1, 0, 2, 1]);
+    body_refused(LimitExceeded, "sites behind one row", |body| {
+        body.pasts = [&[0][..], &number(1 << 20)].concat();
+    });
+    body_refused(Malformed, "no cell", |body| body.texts = vec![1, 1, 0, 0]);
+    body_refused(Malformed, "no cell", |body| body.texts = vec![1, 0, 1, 0]);
+    body_refused(Malformed, "more is claimed", |body| body.texts = vec![1, 0, 0, 9]);
 }
 
 #[test]
