@@ -30,6 +30,7 @@ const STEPS: &[Step] = &[
     Step { name: "dist", action: dist::build },
     Step { name: "test cloudsync_pg_protocol", action: protocol },
     Step { name: "regression of pg_cloudsync", action: regression },
+    Step { name: "test cloudsync_ddl_corpus", action: corpus },
     Step { name: "test cloudsync_conformance", action: conformance },
     Step { name: "test cloudsync_gateway", action: gateway },
     Step { name: "supabase-js", action: supabase::client },
@@ -41,7 +42,14 @@ const SQLITE_BUNDLED: &[&str] =
     &["--package", "sqlite_cloudsync", "--no-default-features", "--features", "bundled"];
 
 /// What is tested against a running server.
-const SERVER_TESTS: &[&str] = &["--package", "cloudsync_conformance", "--package", "cloudsync_pg_protocol"];
+const SERVER_TESTS: &[&str] = &[
+    "--package",
+    "cloudsync_conformance",
+    "--package",
+    "cloudsync_pg_protocol",
+    "--package",
+    "cloudsync_ddl_corpus",
+];
 
 enum Outcome {
     Passed(Duration),
@@ -128,6 +136,14 @@ fn protocol() -> Result<()> {
     let mut command = run::command("cargo");
     command.args(["test", "--package", "cloudsync_pg_protocol"]).env("CLOUDSYNC_PG_URL", server.url());
     run::visibly(&mut command)
+}
+
+/// Schemas that others wrote, translated, created and filled on both engines.
+fn corpus() -> Result<()> {
+    let server = test_server()?;
+    let mut command = run::command("cargo");
+    command.args(["test", "--package", "cloudsync_ddl_corpus", "--", "--nocapture"]);
+    run::visibly(command.env("CLOUDSYNC_PG_URL", server.url()))
 }
 
 /// SQL typed into psql, its output compared with what is expected.
