@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use cloudsync_shared::change::ChangeBatch;
 use cloudsync_shared::flow::{Present, TableOutcome, merge_batch};
 use cloudsync_shared::hlc::{DEFAULT_MAX_DRIFT, Millis};
+use cloudsync_shared::port::RowOutcome;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::types::Value as SqlValue;
@@ -14,6 +15,7 @@ use crate::fold::fold;
 use crate::savepoint::in_savepoint;
 use crate::store::{Origin, SqliteStore};
 use crate::system;
+use crate::{filter, parked};
 
 /// Setting: how many milliseconds ahead of this device's clock a received version may be.
 pub const MAX_DRIFT_SETTING: &str = "max_clock_drift_ms";
@@ -29,8 +31,26 @@ pub fn merge(conn: &Connection, batch: &mut ChangeBatch, origin: Origin) -> Resu
     }
     in_transaction(conn, || {
         let mut store = SqliteStore::open(conn, origin)?;
-        merge_batch(&mut store, batch, present(conn)?)
+        let outcomes = merge_batch(&mut store, batch, present(conn)?)?;
+        park_behind_private_rows(conn, batch, &outcomes)?;
+        Ok(outcomes)
     })
+}
+
+/// Keeps what cannot be written while a private row of this device is there.
+fn park_behind_private_rows(conn: &Connection, batch: &ChangeBatch, outcomes: &[TableOutcome]) -> Result<()> {
+    for (told, outcome) in batch.tables.iter().zip(outcomes) {
+        let TableOutcome::Rows(rows) = outcome else { continue };
+        for (row, outcome) in told.rows.iter().zip(rows) {
+            match outcome {
+                RowOutcome::Refused(refusal) if refusal.sqlstate == filter::PRIVATE_ROW => {
+                    parked::park(conn, told, row, refusal)?;
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Runs `work` as one step that holds the write lock, after local writes were folded, and without

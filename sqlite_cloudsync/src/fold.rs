@@ -14,13 +14,15 @@ use cloudsync_shared::schema::Algorithm;
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params, params_from_iter};
 
 use crate::error::Result;
+use crate::filter::judge::{self, Known, Verdict, judge};
+use crate::filter::{self, Look};
 use crate::savepoint::in_savepoint;
 use crate::sent::{BULK_ROWS, UNSENT_BULK, UNSENT_WHOLE};
 use crate::system::{self, SyncedTable};
 use crate::table::{MASK_BITS, Table, journal_table};
-use crate::trigger::{OP_DELETE, OP_HINT, OP_INSERT};
+use crate::trigger::{OP_DELETE, OP_HINT, OP_HINT_PRIVATE, OP_INSERT};
 use crate::value::Bound;
-use crate::{groups, init, quote, sent};
+use crate::{groups, init, parked, quote, sent};
 
 /// How many journal entries are folded at a time: enough to write clocks in runs of neighbouring
 /// keys, few enough that the pages of folded entries are reused for the clocks of the next ones.
@@ -50,6 +52,11 @@ pub fn fold(conn: &Connection) -> Result<Folded> {
     }
     in_savepoint(conn, || {
         system::lock(conn)?;
+        if altered {
+            for synced in system::tables(conn)? {
+                filter::check_fits(conn, &synced)?;
+            }
+        }
         // A write that changed none of the columns that a trigger knows may have changed these.
         let added = if altered { init::register_new_columns(conn)? } else { Vec::new() };
         // Each table begins from what was seen before: a write must not count as later than it was
@@ -107,7 +114,8 @@ fn is_pending(conn: &Connection, table: &SyncedTable) -> Result<bool> {
 /// One journal entry, understood.
 enum Noted {
     Write(LocalWrite),
-    Hint,
+    /// The row may have been written without more being noted: look. Under a filter, whether it was true.
+    Hint(bool),
 }
 
 /// One row of a batch.
@@ -116,13 +124,16 @@ struct Touched {
     clock: Option<RowClock<SiteOrdinal>>,
     unsent: Option<i64>,
     changed: bool,
+    /// What the first hint said, under a filter.
+    first_look: Option<bool>,
     /// The transactions that changed it, if the table is atomic.
     transactions: Vec<i64>,
 }
 
 impl Touched {
     fn new(key: Key) -> Touched {
-        Touched { key, clock: None, unsent: None, changed: false, transactions: Vec::new() }
+        let transactions = Vec::new();
+        Touched { key, clock: None, unsent: None, changed: false, first_look: None, transactions }
     }
 }
 
@@ -226,9 +237,10 @@ impl TableFold<'_> {
         let grow_only = self.table.synced.algorithm == Algorithm::Gos;
         Ok(match op {
             OP_INSERT => Some(Noted::Write(self.insert())),
-            OP_DELETE | OP_HINT if grow_only => None,
+            OP_DELETE | OP_HINT | OP_HINT_PRIVATE if grow_only => None,
             OP_DELETE => Some(Noted::Write(LocalWrite::Delete)),
-            OP_HINT => Some(Noted::Hint),
+            OP_HINT => Some(Noted::Hint(true)),
+            OP_HINT_PRIVATE => Some(Noted::Hint(false)),
             _ => {
                 let mut columns = Vec::new();
                 self.columns_of(op >> 2, 0, &mut columns);
@@ -272,20 +284,25 @@ impl TableFold<'_> {
     }
 
     fn touch(&mut self, batch: &mut Batch) -> Result<()> {
+        let mut look = Look::new(self.conn, self.table)?;
         let sql = format!("SELECT 1 FROM {} WHERE {}", self.table.rows(), self.table.info.key_condition());
         let mut exists = self.conn.prepare_cached(&sql)?;
         let bulk = batch.rows.len() >= BULK_ROWS;
         if bulk {
             sent::expect_bulk(self.conn, self.table.synced.id)?;
         }
-        for Entry { row, at, noted, transaction } in &batch.entries {
-            let Some(row) = batch.rows.get_mut(*row) else { continue };
-            let write = match noted {
-                Noted::Write(write) => write,
-                Noted::Hint if self.row_exists(&mut exists, &row.key)? => continue,
-                Noted::Hint => &LocalWrite::Delete,
+        for Entry { row, at, noted, transaction } in std::mem::take(&mut batch.entries) {
+            let Some(row) = batch.rows.get_mut(row) else { continue };
+            let write = match (noted, &mut look) {
+                (noted, Some(look)) => match self.under_filter(look, row, noted)? {
+                    Some(write) => write,
+                    None => continue,
+                },
+                (Noted::Write(write), None) => write,
+                (Noted::Hint(_), None) if self.row_exists(&mut exists, &row.key)? => continue,
+                (Noted::Hint(_), None) => LocalWrite::Delete,
             };
-            let after = capture::touch(row.clock.as_ref(), write, *at, self.highest);
+            let after = capture::touch(row.clock.as_ref(), &write, at, self.highest);
             if row.clock.as_ref() == Some(&after) {
                 continue;
             }
@@ -304,6 +321,41 @@ impl TableFold<'_> {
         Ok(())
     }
 
+    /// What an entry means for the others, if anything.
+    fn under_filter(
+        &self,
+        look: &mut Look<'_>,
+        row: &mut Touched,
+        noted: Noted,
+    ) -> Result<Option<LocalWrite>> {
+        let entry = match noted {
+            Noted::Write(write) => judge::Entry::Write(write),
+            Noted::Hint(was_shared) => judge::Entry::Before(was_shared),
+        };
+        let known = match &row.clock {
+            Some(clock) if clock.length.is_alive() => Known::Alive,
+            Some(_) => Known::Dead,
+            None if self.table.synced.base => Known::Base,
+            None => Known::Never,
+        };
+        let now = look.at(&row.key)?;
+        match judge(entry, now, known, &mut row.first_look, || self.insert()) {
+            Verdict::Nothing => Ok(None),
+            Verdict::Keep => {
+                (row.clock, row.unsent, row.changed) = (None, None, true);
+                Ok(None)
+            }
+            Verdict::Tell(write) => {
+                if known != Known::Alive && write != LocalWrite::Delete {
+                    // It is the next state of the others' row of that key, not the first of its own.
+                    let parked = parked::clock_of(self.conn, &self.table.synced.name, &row.key)?;
+                    row.clock = parked.into_iter().chain(row.clock.take()).max_by_key(|clock| clock.length);
+                }
+                Ok(Some(write))
+            }
+        }
+    }
+
     fn row_exists(&self, statement: &mut Statement<'_>, key: &Key) -> Result<bool> {
         let values = self.table.key_values(key)?;
         Ok(statement.exists(params_from_iter(values.iter().map(Bound)))?)
@@ -317,8 +369,11 @@ impl TableFold<'_> {
         );
         let mut statement = self.conn.prepare_cached(&sql)?;
         for row in order.iter().filter_map(|index| batch.rows.get(*index)).filter(|row| row.changed) {
-            if let Some(clock) = &row.clock {
-                statement.execute(params![row.key.0, clock.to_bytes(), row.unsent])?;
+            match &row.clock {
+                Some(clock) => {
+                    statement.execute(params![row.key.0, clock.to_bytes(), row.unsent])?;
+                }
+                None => filter::forget_clock(self.conn, self.table, &row.key)?,
             }
             for transaction in &row.transactions {
                 groups::join(self.conn, self.table, &row.key, *transaction)?;

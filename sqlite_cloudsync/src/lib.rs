@@ -11,6 +11,7 @@ pub mod changes;
 pub mod entry;
 pub mod error;
 pub mod ffi;
+pub mod filter;
 pub mod fold;
 mod functions;
 pub mod groups;

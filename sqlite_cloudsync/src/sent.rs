@@ -12,6 +12,8 @@ use cloudsync_shared::key::Key;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::Result;
+use crate::filter::Look;
+use crate::filter::judge::Presence;
 use crate::groups;
 use crate::quote;
 use crate::system;
@@ -31,6 +33,12 @@ pub const BULK_ROWS: usize = 5_000;
 /// The database cannot be read.
 pub fn has_unsent(conn: &Connection) -> Result<bool> {
     for table in system::tables(conn)? {
+        if table.filter.is_some() {
+            match Table::load(conn, table)? {
+                Some(table) if count_told(conn, &table)? > 0 => return Ok(true),
+                _ => continue,
+            }
+        }
         let condition = if table.bulk_unsent { "unsent IS NOT NULL" } else { "unsent > 0" };
         let clocks = quote::main(&clock_table(&table.name));
         let sql = format!("SELECT EXISTS(SELECT 1 FROM {clocks} WHERE {condition})");
@@ -39,6 +47,27 @@ pub fn has_unsent(conn: &Connection) -> Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// How many unsent rows of a table with a filter are to be sent: not those that have come under the filter
+/// since they were written.
+///
+/// # Errors
+/// The database cannot be read.
+pub fn count_told(conn: &Connection, table: &Table) -> Result<u64> {
+    let Some(mut look) = Look::new(conn, table)? else { return Ok(0) };
+    let sql = format!("SELECT key, clock FROM {} WHERE unsent IS NOT NULL", table.clocks());
+    let mut statement = conn.prepare_cached(&sql)?;
+    let mut rows = statement.query([])?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        let clock = RowClock::from_bytes(&row.get::<_, Vec<u8>>(1)?)?;
+        let key = Key::from_bytes(row.get(0)?)?;
+        if !clock.length.is_alive() || look.at(&key)? == Presence::Shared {
+            count += 1;
+        }
+    }
+    Ok(count)
 }
 
 /// Notes that the server has a row up to a version, under this id.

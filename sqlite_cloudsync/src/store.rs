@@ -13,6 +13,8 @@ use cloudsync_shared::schema::TableSchema;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use crate::error::{Error, Result};
+use crate::filter::judge::Presence;
+use crate::filter::{self, Look};
 use crate::fold;
 use crate::refusal;
 use crate::row_write::{RowWriter, Written};
@@ -110,7 +112,12 @@ impl<'c> SqliteStore<'c> {
         let writer = RowWriter::new(self.conn, table, plan)?;
         let mut outcomes = Vec::with_capacity(plan.rows.len());
         let mut kept: Vec<&PlannedRow> = Vec::with_capacity(plan.rows.len());
+        let mut look = Look::new(self.conn, table)?;
         for row in &plan.rows {
+            if is_private(look.as_mut(), plan, row)? {
+                outcomes.push(RowOutcome::Refused(filter::in_the_way(table)));
+                continue;
+            }
             match writer.write(row)? {
                 Written::Done => {
                     outcomes.push(self.outcome(plan, row));
@@ -145,13 +152,20 @@ impl<'c> SqliteStore<'c> {
     /// Stores clocks in key order, so that neighbours are written together.
     fn write_clocks(&mut self, plan: &TablePlan<'_>, table: &Table, kept: Vec<&PlannedRow>) -> Result<()> {
         let mut clocks = Vec::with_capacity(kept.len());
+        let mut look = Look::new(self.conn, table)?;
         for row in kept {
             let Some(change) = plan.changes.rows.get(row.index) else { continue };
             if row.action == RowAction::Nothing && change.row_id.is_none() {
                 continue;
             }
             let unsent = match self.origin {
-                Origin::Peer if row.action != RowAction::Nothing => Some(lowest(change)),
+                Origin::Peer if row.action != RowAction::Nothing => {
+                    let is_kept_here = match look.as_mut() {
+                        Some(look) => look.at(&change.key)? == Presence::Private,
+                        None => false,
+                    };
+                    (!is_kept_here).then(|| lowest(change))
+                }
                 _ => None,
             };
             clocks.push((change, row.after.map_sites(|site| self.ordinal(site))?.to_bytes(), unsent));
@@ -170,6 +184,19 @@ impl<'c> SqliteStore<'c> {
             statement.execute(params![change.key.0, clock, row_id, unsent])?;
         }
         Ok(())
+    }
+}
+
+/// Whether a row of this device alone stands where a row is to be written: one that the filter keeps here and
+/// whose key has no life that the others know.
+fn is_private(look: Option<&mut Look<'_>>, plan: &TablePlan<'_>, row: &PlannedRow) -> Result<bool> {
+    let is_written = matches!(row.action, RowAction::Insert { .. } | RowAction::Update { .. });
+    let is_known = row.before.as_ref().is_some_and(|clock| clock.length.is_alive());
+    match (look, plan.changes.rows.get(row.index)) {
+        (Some(look), Some(change)) if is_written && !is_known => {
+            Ok(look.at(&change.key)? == Presence::Private)
+        }
+        _ => Ok(false),
     }
 }
 
@@ -197,7 +224,12 @@ impl Store for SqliteStore<'_> {
         let table = self.require(&schema.name)?;
         let mut read =
             self.conn.prepare_cached(&format!("SELECT clock FROM {} WHERE key = ?1", table.clocks()))?;
-        let exists = format!("SELECT 1 FROM {} WHERE {}", table.rows(), table.info.key_condition());
+        let exists = format!(
+            "SELECT 1 FROM {} WHERE {}{}",
+            table.rows(),
+            table.info.key_condition(),
+            table.and_filter()
+        );
         let mut exists = self.conn.prepare_cached(&exists)?;
         let mut clocks = Vec::with_capacity(keys.len());
         for key in keys {

@@ -51,6 +51,8 @@ pub struct SyncedTable {
     pub bulk_unsent: bool,
     /// Whether the writes of a transaction are to stand or fall together (see `groups`).
     pub atomic: bool,
+    /// Which rows take part (see `filter`); `None`: all.
+    pub filter: Option<String>,
 }
 
 /// Whether the system tables exist.
@@ -272,7 +274,9 @@ pub fn tables(conn: &Connection) -> Result<Vec<SyncedTable>> {
     }
     let sql = "SELECT id, name, algorithm, enabled, base, bulk_unsent, EXISTS(
                  SELECT 1 FROM main.cloudsync_table_settings
-                 WHERE tbl_name = name AND col_name = '*' AND key = 'atomic' AND value IN (1, '1'))
+                 WHERE tbl_name = name AND col_name = '*' AND key = 'atomic' AND value IN (1, '1')),
+               (SELECT value FROM main.cloudsync_table_settings
+                 WHERE tbl_name = name AND col_name = '*' AND key = 'filter')
                FROM main.cloudsync_tables ORDER BY id";
     let mut statement = conn.prepare_cached(sql)?;
     let rows = statement.query_map([], synced_table)?;
@@ -294,6 +298,7 @@ fn synced_table(row: &Row<'_>) -> rusqlite::Result<(SyncedTable, String)> {
         base: row.get(4)?,
         bulk_unsent: row.get(5)?,
         atomic: row.get(6)?,
+        filter: row.get(7)?,
     };
     Ok((table, row.get(2)?))
 }
