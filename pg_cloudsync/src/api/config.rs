@@ -84,6 +84,25 @@ fn set_column(
     }
 }
 
+/// `cloudsync_set_filter(table text, filter text) RETURNS boolean`: only rows for which the expression is
+/// true take part in sync.
+#[pg_extern(sql = false)]
+fn cloudsync_set_filter(table: Option<&str>, filter: Option<&str>) -> bool {
+    or_report(
+        required(table, "table")
+            .and_then(names::resolve_owned)
+            .and_then(|table| setup::filter::set(table, required(filter, "filter")?)),
+    );
+    true
+}
+
+/// `cloudsync_clear_filter(table text) RETURNS boolean`: all rows take part again.
+#[pg_extern(sql = false)]
+fn cloudsync_clear_filter(table: Option<&str>) -> bool {
+    or_report(required(table, "table").and_then(names::resolve_owned).and_then(setup::filter::clear));
+    true
+}
+
 /// `cloudsync_table_schema(table text) RETURNS text`: the schema of a synced table, NULL if there is
 /// no synced table of that name.
 #[pg_extern(sql = false)]

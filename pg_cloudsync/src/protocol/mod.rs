@@ -10,6 +10,7 @@
 
 mod changes;
 mod cursor;
+mod filter;
 mod gone;
 mod groups;
 mod identity;
