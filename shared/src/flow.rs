@@ -2,7 +2,7 @@
 
 use crate::change::ChangeBatch;
 use crate::error::Error;
-use crate::hlc::Millis;
+use crate::hlc::{Millis, Version};
 use crate::key::Key;
 use crate::merge::plan_table;
 use crate::port::{RowOutcome, Store};
@@ -55,6 +55,27 @@ pub fn merge_batch<S: Store>(
     }
     store.observe(batch.highest())?;
     Ok(outcomes)
+}
+
+/// Checks that a payload, which tells of writes only, tells none with the version that stands for "never
+/// written": such a value could not be told from a column's default, and would not be passed on.
+///
+/// # Errors
+/// One is.
+pub fn check_written(batch: &ChangeBatch) -> Result<(), Error> {
+    for table in &batch.tables {
+        for row in &table.rows {
+            let is_never = |version| version == Version::NEVER;
+            let cell = row.cells.iter().any(|cell| is_never(cell.stamp.version));
+            if cell || (row.cells.is_empty() && is_never(row.life.version)) {
+                return Err(Error::invalid_input(format!(
+                    "a change of table {} has version 0, which no write has",
+                    table.table
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Checks that no version of a batch is too far ahead of the present.

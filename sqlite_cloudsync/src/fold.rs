@@ -22,7 +22,7 @@ use crate::system::{self, SyncedTable};
 use crate::table::{MASK_BITS, Table, journal_table};
 use crate::trigger::{OP_DELETE, OP_HINT, OP_HINT_PRIVATE, OP_INSERT};
 use crate::value::Bound;
-use crate::{groups, init, parked, quote, sent};
+use crate::{given, groups, init, parked, quote, sent};
 
 /// How many journal entries are folded at a time: enough to write clocks in runs of neighbouring
 /// keys, few enough that the pages of folded entries are reused for the clocks of the next ones.
@@ -61,7 +61,7 @@ pub fn fold(conn: &Connection) -> Result<Folded> {
         let added = if altered { init::register_new_columns(conn)? } else { Vec::new() };
         // Each table begins from what was seen before: a write must not count as later than it was
         // because another table, written afterwards, was folded first.
-        let seen = system::highest(conn)?;
+        let seen = system::highest(conn)?.max(given::highest(conn)?);
         let mut highest = seen;
         for table in Table::all(conn)? {
             let new = added.iter().find(|(id, _)| *id == table.synced.id).map(|(_, ids)| ids.clone());
@@ -69,7 +69,10 @@ pub fn fold(conn: &Connection) -> Result<Folded> {
             while fold.batch(&mut folded)? {}
             highest = highest.max(fold.highest);
         }
-        system::observe(conn, highest)?;
+        if highest > seen {
+            system::observe(conn, highest)?;
+            given::set_highest(conn, highest)?;
+        }
         if altered {
             init::refresh(conn)?;
         }

@@ -19,6 +19,7 @@ use crate::parked;
 use crate::sent::UNSENT_BULK;
 use crate::store::{Origin, SqliteStore};
 use crate::table::Table;
+use crate::twin;
 use crate::value::Bound;
 
 /// What a page changed.
@@ -62,6 +63,9 @@ pub fn apply_page(
         let mut store = SqliteStore::open(conn, Origin::Server)?;
         let received = merge_server_rows(&mut store, &mut changes, server_time)?;
         then(conn)?;
+        if store.has_twin() {
+            twin::start_anew(conn)?;
+        }
         Ok(received)
     })
 }

@@ -14,6 +14,7 @@ pub mod ffi;
 pub mod filter;
 pub mod fold;
 mod functions;
+pub mod given;
 pub mod groups;
 pub mod inbox;
 pub mod init;
@@ -37,6 +38,7 @@ pub mod system;
 pub mod table;
 pub mod transaction;
 pub mod trigger;
+pub mod twin;
 pub mod value;
 
 use rusqlite::Connection;

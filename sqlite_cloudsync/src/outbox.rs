@@ -394,6 +394,9 @@ fn settle(
             inbox::forget_row(conn, table, &receipt.key)?;
         }
     }
+    if summary.accepted > 0 {
+        sent::set_since_download(conn, true)?;
+    }
     let mut store = SqliteStore::open(conn, Origin::Server)?;
     inbox::merge_server_rows(&mut store, &mut reply.restored, reply.server_time)?;
     Ok(summary)

@@ -26,6 +26,69 @@ pub const UNSENT_BULK: i64 = 0;
 /// From how many rows folded at once a write counts as a bulk write: walking the clocks of a table
 /// that received as many is cheaper than indexing them.
 pub const BULK_ROWS: usize = 5_000;
+/// Setting: the highest version given here when the server had last taken everything.
+const ACKNOWLEDGED: &str = "server_version";
+/// Setting: the highest version given here when all that can be sent had been.
+const TOLD: &str = "told_version";
+/// Setting: the server has taken something since the last complete download.
+const SINCE_DOWNLOAD: &str = "sent_since_download";
+
+/// The highest version given here when the server had last taken everything.
+///
+/// # Errors
+/// The database failed.
+pub fn acknowledged(conn: &Connection) -> Result<Version> {
+    let number = system::get_text(conn, ACKNOWLEDGED)?.and_then(|text| text.parse().ok());
+    Ok(Version(number.unwrap_or(0)))
+}
+
+/// Notes that the server has everything up to this version.
+///
+/// # Errors
+/// The database failed.
+pub fn set_acknowledged(conn: &Connection, version: Version) -> Result<()> {
+    system::set_text(conn, ACKNOWLEDGED, Some(&version.0.to_string()))
+}
+
+/// The highest version given here when all that can be sent had last been: of later ones the server cannot know.
+///
+/// # Errors
+/// The database failed.
+pub fn told(conn: &Connection) -> Result<Version> {
+    let number = system::get_text(conn, TOLD)?.and_then(|text| text.parse().ok());
+    Ok(Version(number.unwrap_or(0)))
+}
+
+/// Notes it.
+///
+/// # Errors
+/// The database failed.
+pub fn set_told(conn: &Connection, version: Version) -> Result<()> {
+    match told(conn)? == version {
+        true => Ok(()),
+        false => system::set_text(conn, TOLD, Some(&version.0.to_string())),
+    }
+}
+
+/// Whether the server has taken something from this database since the last complete download.
+///
+/// # Errors
+/// The database failed.
+pub fn since_download(conn: &Connection) -> Result<bool> {
+    Ok(system::get_text(conn, SINCE_DOWNLOAD)?.is_some())
+}
+
+/// Notes it.
+///
+/// # Errors
+/// The database failed.
+pub fn set_since_download(conn: &Connection, sent: bool) -> Result<()> {
+    if since_download(conn)? == sent {
+        Ok(())
+    } else {
+        system::set_text(conn, SINCE_DOWNLOAD, sent.then_some("1"))
+    }
+}
 
 /// Whether a table has anything unsent. Fold first.
 ///

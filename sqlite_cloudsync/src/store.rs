@@ -18,10 +18,11 @@ use crate::filter::{self, Look};
 use crate::fold;
 use crate::refusal;
 use crate::row_write::{RowWriter, Written};
-use crate::sent::UNSENT_WHOLE;
+use crate::sent::{self, UNSENT_WHOLE};
 use crate::swap;
 use crate::system;
 use crate::table::Table;
+use crate::twin;
 use crate::value::Bound;
 
 /// How many statements a connection keeps prepared while a batch is merged.
@@ -43,6 +44,10 @@ pub struct SqliteStore<'c> {
     tables: HashMap<String, Option<Table>>,
     sites: HashMap<SiteOrdinal, SiteId>,
     ordinals: HashMap<SiteId, SiteOrdinal>,
+    /// The highest version given here that the server may have.
+    told: Version,
+    /// Whether the server told of writes under this database's site id that it does not know (see `twin`).
+    has_twin: bool,
 }
 
 impl<'c> SqliteStore<'c> {
@@ -63,12 +68,19 @@ impl<'c> SqliteStore<'c> {
             tables: HashMap::new(),
             sites: HashMap::new(),
             ordinals: HashMap::new(),
+            told: sent::told(conn)?,
+            has_twin: false,
         };
         for (ordinal, site) in system::sites(conn)? {
             store.sites.insert(ordinal, site);
             store.ordinals.insert(site, ordinal);
         }
         Ok(store)
+    }
+
+    /// Whether what was merged tells of another writer under this database's site id.
+    pub fn has_twin(&self) -> bool {
+        self.has_twin
     }
 
     /// The connection that the store writes through.
@@ -250,6 +262,9 @@ impl Store for SqliteStore<'_> {
     fn apply(&mut self, plan: &TablePlan<'_>) -> Result<Vec<RowOutcome>> {
         let table = self.require(&plan.schema.name)?;
         let conn = self.conn;
+        if self.origin == Origin::Server {
+            self.has_twin |= twin::is_told_of(plan, self.site(SiteOrdinal::SELF)?, self.told);
+        }
         fold::while_applying(conn, || self.apply_rows(plan, &table))
     }
 
