@@ -66,6 +66,10 @@ fn set_column(
     let column = required(column, "column")?;
     let key = required(key, "key")?;
     let table = setup::synced(names::resolve_owned(name)?)?;
+    if column == WHOLE_TABLE && key == "filter" {
+        let message = "a filter is set by cloudsync_set_filter and cloudsync_clear_filter";
+        return Err(PgError::new(SqlState::INVALID_PARAMETER, message));
+    }
     if column != WHOLE_TABLE && table.schema.column(column).is_none() {
         let message = format!("table {name} has no column {column} outside its key");
         return Err(PgError::new(SqlState::UNDEFINED_COLUMN, message));
