@@ -115,11 +115,12 @@ fn parse(table: &SyncedTable, expression: &str) -> Result<Parsed> {
     Ok(parsed)
 }
 
+/// PostgreSQL leaves out a condition that is always true.
 const COLUMNS: &str = "\
     SELECT a.attname::text, format_type(a.atttypid, NULL), \
         CASE WHEN a.attcollation <> ty.typcollation THEN (SELECT quote_ident(n.nspname) || '.' || quote_ident(co.collname) \
             FROM pg_collation co JOIN pg_namespace n ON n.oid = co.collnamespace WHERE co.oid = a.attcollation) END, \
-        pg_get_expr(i.indpred, i.indrelid) \
+        coalesce(pg_get_expr(i.indpred, i.indrelid), 'true') \
     FROM pg_class x JOIN pg_index i ON i.indexrelid = x.oid \
     JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum > 0 \
     JOIN pg_type ty ON ty.oid = a.atttypid \

@@ -46,6 +46,6 @@ SELECT count(*) FROM cloudsync_changes WHERE col_name = '__[NEW]__';
 SELECT cloudsync_set_filter('t', 'true');
 SELECT cloudsync_cleanup('t');
 SELECT count(*) FROM pg_proc WHERE pronamespace = 'cloudsync_filter'::regnamespace;
-SELECT length(cloudsync_init('t', 'cls', 1)), cloudsync_set_filter('t', 'private = 0');
+SELECT length(cloudsync_init('t', 'cls', 3)), cloudsync_set_filter('t', 'private = 0');
 DROP EXTENSION cloudsync CASCADE;
 SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'cloudsync%';
