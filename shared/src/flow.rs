@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use crate::change::{ChangeBatch, RowChange, TableChanges};
 use crate::clock::RowClock;
 use crate::error::Error;
-use crate::hlc::Millis;
+use crate::hlc::{Millis, Version};
 use crate::id::{ColumnId, SiteId};
 use crate::key::Key;
 use crate::merge::{StoredText, columns_here, plan_table, resolve_texts};
@@ -98,6 +98,27 @@ fn resolve<S: Store>(
         let found = RefCell::new(&mut found);
         let stored = |column| found.borrow_mut().remove(&(at, column));
         resolve_texts(schema, &columns, clock.as_ref(), row, stored)?;
+    }
+    Ok(())
+}
+
+/// Checks that a payload, which tells of writes only, tells none with the version that stands for "never
+/// written": such a value could not be told from a column's default, and would not be passed on.
+///
+/// # Errors
+/// One is.
+pub fn check_written(batch: &ChangeBatch) -> Result<(), Error> {
+    for table in &batch.tables {
+        for row in &table.rows {
+            let is_never = |version| version == Version::NEVER;
+            let cell = row.cells.iter().any(|cell| is_never(cell.stamp.version));
+            if cell || (row.cells.is_empty() && is_never(row.life.version)) {
+                return Err(Error::invalid_input(format!(
+                    "a change of table {} has version 0, which no write has",
+                    table.table
+                )));
+            }
+        }
     }
     Ok(())
 }

@@ -30,7 +30,7 @@ impl Version {
 
     /// The first version of a millisecond.
     pub fn from_millis(time: Millis) -> Version {
-        Version((time.0 << COUNTER_BITS).min(Version::MAX.0))
+        Version(time.0.saturating_mul(1 << COUNTER_BITS).min(Version::MAX.0))
     }
 
     /// The millisecond it was written in, as its author's clock told.
@@ -72,6 +72,13 @@ mod tests {
         assert!(Version::tick(noon, first) > first);
         assert!(Version::tick(Millis(5), first) > first, "a clock set back does not lose to the past");
         assert_eq!(Version::tick(Millis(2_000_000), first).millis(), Millis(2_000_000));
+    }
+
+    /// The upper bits once fell off, and a time in the farthest future became one in the past.
+    #[test]
+    fn a_time_beyond_all_versions_is_the_last_version() {
+        assert_eq!(Version::from_millis(Millis(1 << 48)), Version::MAX);
+        assert_eq!(Version::from_millis(Millis(u64::MAX)), Version::MAX);
     }
 
     #[test]

@@ -56,6 +56,19 @@ CREATE TABLE cloudsync.table_settings (
     PRIMARY KEY (table_id, col_name, key)
 );
 
+-- Row filters. Each is a function of the columns with these numbers and types, in schema cloudsync_filter,
+-- which those who sync must be able to call.
+CREATE TABLE cloudsync.filters (
+    table_id int PRIMARY KEY REFERENCES cloudsync.tables ON DELETE CASCADE,
+    expression text NOT NULL,
+    function text NOT NULL,
+    columns int2[] NOT NULL,
+    types oid[] NOT NULL
+);
+CREATE SEQUENCE cloudsync.filter_number OWNED BY cloudsync.filters.table_id;
+CREATE SCHEMA cloudsync_filter;
+GRANT USAGE ON SCHEMA cloudsync_filter TO PUBLIC;
+
 -- What changed in which transaction: one row for each statement that touched rows of a synced table.
 -- What is new to a reader are rows whose xid was not visible in its snapshot.
 CREATE TABLE cloudsync.log (
@@ -259,6 +272,10 @@ CREATE FUNCTION @extschema@.cloudsync_set_table(table_name text, key text, value
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_set_table_wrapper';
 CREATE FUNCTION @extschema@.cloudsync_set_column(table_name text, column_name text, key text, value text)
     RETURNS boolean VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_set_column_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_set_filter(table_name text, filter text) RETURNS boolean
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_set_filter_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_clear_filter(table_name text) RETURNS boolean
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_clear_filter_wrapper';
 CREATE FUNCTION @extschema@.cloudsync_table_schema(table_name text) RETURNS text
     STABLE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_table_schema_wrapper';
 CREATE FUNCTION @extschema@.cloudsync_begin_alter(table_name text) RETURNS boolean
@@ -280,6 +297,7 @@ CREATE FUNCTION @extschema@.cloudsync_set_schema(name text) RETURNS boolean
 REVOKE ALL ON FUNCTION @extschema@.cloudsync_payload_apply(bytea), @extschema@.cloudsync_payload_decode(bytea)
     FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.cloudsync_set(text, text),
+    @extschema@.cloudsync_set_filter(text, text), @extschema@.cloudsync_clear_filter(text),
     @extschema@.cloudsync_set_table(text, text, text),
     @extschema@.cloudsync_set_column(text, text, text, text), @extschema@.cloudsync_table_schema(text),
     @extschema@.cloudsync_begin_alter(text), @extschema@.cloudsync_commit_alter(text),

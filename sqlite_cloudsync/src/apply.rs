@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use cloudsync_shared::change::ChangeBatch;
 use cloudsync_shared::flow::{Present, TableOutcome, merge_batch};
 use cloudsync_shared::hlc::{DEFAULT_MAX_DRIFT, Millis};
+use cloudsync_shared::port::RowOutcome;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::types::Value as SqlValue;
@@ -16,6 +17,7 @@ use crate::fold::fold;
 use crate::savepoint::in_savepoint;
 use crate::store::{Origin, SqliteStore};
 use crate::system;
+use crate::{filter, parked};
 
 /// Setting: how many milliseconds ahead of this device's clock a received version may be.
 pub const MAX_DRIFT_SETTING: &str = "max_clock_drift_ms";
@@ -37,6 +39,7 @@ pub fn merge(conn: &Connection, batch: &mut ChangeBatch, origin: Origin) -> Resu
         if origin == Origin::Peer {
             clash::settle(&mut store, batch, &outcomes, present)?;
         }
+        park_behind_private_rows(conn, batch, &outcomes)?;
         Ok(outcomes)
     })
 }
@@ -55,6 +58,22 @@ fn refuse_cascades(conn: &Connection, batch: &ChangeBatch) -> Result<()> {
                  or ON UPDATE would change other rows: COMMIT first, or set PRAGMA foreign_keys = OFF before BEGIN",
                 changes.table
             )));
+        }
+    }
+    Ok(())
+}
+
+/// Keeps what cannot be written while a private row of this device is there.
+fn park_behind_private_rows(conn: &Connection, batch: &ChangeBatch, outcomes: &[TableOutcome]) -> Result<()> {
+    for (told, outcome) in batch.tables.iter().zip(outcomes) {
+        let TableOutcome::Rows(rows) = outcome else { continue };
+        for (row, outcome) in told.rows.iter().zip(rows) {
+            match outcome {
+                RowOutcome::Refused(refusal) if refusal.sqlstate == filter::PRIVATE_ROW => {
+                    parked::park(conn, told, row, refusal)?;
+                }
+                _ => {}
+            }
         }
     }
     Ok(())

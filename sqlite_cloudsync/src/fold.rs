@@ -15,13 +15,15 @@ use rusqlite::{Connection, OptionalExtension, Row, Statement, params, params_fro
 
 use crate::bases::Replaced;
 use crate::error::Result;
+use crate::filter::judge::{self, Known, Verdict, judge};
+use crate::filter::{self, Look};
 use crate::savepoint::in_savepoint;
 use crate::sent::{BULK_ROWS, UNSENT_BULK, UNSENT_WHOLE};
 use crate::system::{self, SyncedTable};
 use crate::table::{MASK_BITS, Table, journal_table};
-use crate::trigger::{OP_DELETE, OP_HINT, OP_INSERT};
+use crate::trigger::{OP_DELETE, OP_HINT, OP_HINT_PRIVATE, OP_INSERT};
 use crate::value::Bound;
-use crate::{buried, groups, init, quote, sent};
+use crate::{buried, given, groups, init, parked, quote, sent};
 
 /// How many journal entries are folded at a time: enough to write clocks in runs of neighbouring
 /// keys, few enough that the pages of folded entries are reused for the clocks of the next ones.
@@ -51,11 +53,16 @@ pub fn fold(conn: &Connection) -> Result<Folded> {
     }
     in_savepoint(conn, || {
         system::lock(conn)?;
+        if altered {
+            for synced in system::tables(conn)? {
+                filter::check_fits(conn, &synced)?;
+            }
+        }
         // A write that changed none of the columns that a trigger knows may have changed these.
         let added = if altered { init::register_new_columns(conn)? } else { Vec::new() };
         // Each table begins from what was seen before: a write must not count as later than it was
         // because another table, written afterwards, was folded first.
-        let seen = system::highest(conn)?;
+        let seen = system::highest(conn)?.max(given::highest(conn)?);
         let mut highest = seen;
         for table in Table::all(conn)? {
             if altered {
@@ -66,7 +73,10 @@ pub fn fold(conn: &Connection) -> Result<Folded> {
             while fold.batch(&mut folded)? {}
             highest = highest.max(fold.highest);
         }
-        system::observe(conn, highest)?;
+        if highest > seen {
+            system::observe(conn, highest)?;
+            given::set_highest(conn, highest)?;
+        }
         if altered {
             init::refresh(conn)?;
         }
@@ -111,7 +121,8 @@ fn is_pending(conn: &Connection, table: &SyncedTable) -> Result<bool> {
 /// One journal entry, understood.
 enum Noted {
     Write(LocalWrite),
-    Hint,
+    /// The row may have been written without more being noted: look. Under a filter, whether it was true.
+    Hint(bool),
 }
 
 /// One row of a batch.
@@ -120,6 +131,8 @@ struct Touched {
     clock: Option<RowClock<SiteOrdinal>>,
     unsent: Option<i64>,
     changed: bool,
+    /// What the first hint said, under a filter.
+    first_look: Option<bool>,
     /// The transactions that changed it, if the table is atomic.
     transactions: Vec<i64>,
     /// What becomes of its buried cells, if that changes: these are kept, or none.
@@ -135,6 +148,7 @@ impl Touched {
             clock: None,
             unsent: None,
             changed: false,
+            first_look: None,
             transactions: Vec::new(),
             buried: None,
             replaced: Replaced::default(),
@@ -261,9 +275,10 @@ impl TableFold<'_> {
         let grow_only = self.table.synced.algorithm == Algorithm::Gos;
         Ok(match op {
             OP_INSERT => Some(Noted::Write(self.insert())),
-            OP_DELETE | OP_HINT if grow_only => None,
+            OP_DELETE | OP_HINT | OP_HINT_PRIVATE if grow_only => None,
             OP_DELETE => Some(Noted::Write(LocalWrite::Delete)),
-            OP_HINT => Some(Noted::Hint),
+            OP_HINT => Some(Noted::Hint(true)),
+            OP_HINT_PRIVATE => Some(Noted::Hint(false)),
             _ => {
                 let mut columns = Vec::new();
                 self.columns_of(op >> 2, 0, &mut columns);
@@ -307,6 +322,7 @@ impl TableFold<'_> {
     }
 
     fn touch(&mut self, batch: &mut Batch) -> Result<()> {
+        let mut look = Look::new(self.conn, self.table)?;
         let sql = format!("SELECT 1 FROM {} WHERE {}", self.table.rows(), self.table.info.key_condition());
         let mut exists = self.conn.prepare_cached(&sql)?;
         let bulk = batch.rows.len() >= BULK_ROWS;
@@ -314,14 +330,19 @@ impl TableFold<'_> {
             sent::expect_bulk(self.conn, self.table.synced.id)?;
         }
         let algorithm = self.table.synced.algorithm;
-        for Entry { row, at, noted, transaction, cells } in &mut batch.entries {
-            let Some(row) = batch.rows.get_mut(*row) else { continue };
-            let write = match noted {
-                Noted::Write(write) => write,
-                Noted::Hint if self.row_exists(&mut exists, &row.key)? => continue,
-                Noted::Hint => &LocalWrite::Delete,
+        for entry in std::mem::take(&mut batch.entries) {
+            let Entry { row, at, noted, transaction, cells } = entry;
+            let Some(row) = batch.rows.get_mut(row) else { continue };
+            let write = match (noted, &mut look) {
+                (noted, Some(look)) => match self.under_filter(look, row, noted)? {
+                    Some(write) => write,
+                    None => continue,
+                },
+                (Noted::Write(write), None) => write,
+                (Noted::Hint(_), None) if self.row_exists(&mut exists, &row.key)? => continue,
+                (Noted::Hint(_), None) => LocalWrite::Delete,
             };
-            let after = capture::touch(algorithm, row.clock.as_ref(), write, *at, self.highest);
+            let after = capture::touch(algorithm, row.clock.as_ref(), &write, at, self.highest);
             if row.clock.as_ref() == Some(&after) {
                 continue;
             }
@@ -334,16 +355,51 @@ impl TableFold<'_> {
             };
             row.unsent = Some(row.unsent.map_or(unsent, |before| before.min(unsent)));
             if buried::keeps(self.table) {
-                row.buried = Some(cells.take());
+                row.buried = Some(cells);
             }
             if self.table.synced.conflicts {
-                row.replaced.add(self.table, row.clock.as_ref(), write);
+                row.replaced.add(self.table, row.clock.as_ref(), &write);
             }
             row.clock = Some(after);
             row.changed = true;
-            row.transactions.extend(transaction.take());
+            row.transactions.extend(transaction);
         }
         Ok(())
+    }
+
+    /// What an entry means for the others, if anything.
+    fn under_filter(
+        &self,
+        look: &mut Look<'_>,
+        row: &mut Touched,
+        noted: Noted,
+    ) -> Result<Option<LocalWrite>> {
+        let entry = match noted {
+            Noted::Write(write) => judge::Entry::Write(write),
+            Noted::Hint(was_shared) => judge::Entry::Before(was_shared),
+        };
+        let known = match &row.clock {
+            Some(clock) if clock.length.is_alive() => Known::Alive,
+            Some(_) => Known::Dead,
+            None if self.table.synced.base => Known::Base,
+            None => Known::Never,
+        };
+        let now = look.at(&row.key)?;
+        match judge(entry, now, known, &mut row.first_look, || self.insert()) {
+            Verdict::Nothing => Ok(None),
+            Verdict::Keep => {
+                (row.clock, row.unsent, row.changed) = (None, None, true);
+                Ok(None)
+            }
+            Verdict::Tell(write) => {
+                if known != Known::Alive && write != LocalWrite::Delete {
+                    // It is the next state of the others' row of that key, not the first of its own.
+                    let parked = parked::clock_of(self.conn, &self.table.synced.name, &row.key)?;
+                    row.clock = parked.into_iter().chain(row.clock.take()).max_by_key(|clock| clock.length);
+                }
+                Ok(Some(write))
+            }
+        }
     }
 
     fn row_exists(&self, statement: &mut Statement<'_>, key: &Key) -> Result<bool> {
@@ -359,8 +415,11 @@ impl TableFold<'_> {
         );
         let mut statement = self.conn.prepare_cached(&sql)?;
         for row in order.iter().filter_map(|index| batch.rows.get(*index)).filter(|row| row.changed) {
-            if let Some(clock) = &row.clock {
-                statement.execute(params![row.key.0, clock.to_bytes(), row.unsent])?;
+            match &row.clock {
+                Some(clock) => {
+                    statement.execute(params![row.key.0, clock.to_bytes(), row.unsent])?;
+                }
+                None => filter::forget_clock(self.conn, self.table, &row.key)?,
             }
             if let Some(cells) = &row.buried {
                 buried::store(self.conn, self.table, &row.key, cells.as_deref())?;

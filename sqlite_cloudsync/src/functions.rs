@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::ffi::with_connection;
 use crate::table::Table;
 use crate::value;
-use crate::{conflicts, fold, groups, init, payload, system};
+use crate::{conflicts, filter, fold, groups, init, payload, system};
 
 /// Pure functions: the same answer for the same arguments, harmless anywhere.
 const PURE: FunctionFlags = FunctionFlags::SQLITE_UTF8
@@ -87,6 +87,16 @@ pub fn register_settings(conn: &Connection) -> SqlResult<()> {
         let column = text(context, 1, "column")?;
         set_table_setting(context, column, 2)
     })?;
+    scalar(conn, "cloudsync_set_filter", 2, ACTS, |context| {
+        let (table, expression) = (table_argument(context)?, text(context, 1, "filter")?);
+        with_connection(context, |conn| filter::set(conn, &table, Some(&expression)))?;
+        Ok(1)
+    })?;
+    scalar(conn, "cloudsync_clear_filter", 1, ACTS, |context| {
+        let table = table_argument(context)?;
+        with_connection(context, |conn| filter::set(conn, &table, None))?;
+        Ok(1)
+    })?;
     scalar(conn, "cloudsync_set_schema", 1, ACTS, |_| Ok(SqlValue::Null))?;
     scalar(conn, "cloudsync_schema", 0, READS, |_| Ok(SqlValue::Null))?;
     scalar(conn, "cloudsync_table_schema", 1, READS, |_| Ok(SqlValue::Null))
@@ -104,6 +114,11 @@ fn set_table_setting(context: &Context<'_>, column: String, first: usize) -> Sql
         }
         let name = &found.synced.name;
         match column.as_str() {
+            "*" if key.eq_ignore_ascii_case(filter::SETTING) => {
+                return Err(Error::state(
+                    "a filter is set by cloudsync_set_filter and cloudsync_clear_filter",
+                ));
+            }
             "*" if key.eq_ignore_ascii_case(groups::SETTING) => groups::set_atomic(conn, name, &value)?,
             "*" if conflicts::is_setting(&key) => conflicts::set(conn, name, &key, &value)?,
             _ => system::set_table_setting(conn, name, &column, &key, &value)?,

@@ -1,24 +1,28 @@
 //! What comes from the server: rows to merge, and rows that are gone.
 
 use cloudsync_shared::change::ChangeBatch;
+use cloudsync_shared::clock::RowClock;
 use cloudsync_shared::flow::{Present, TableOutcome, merge_batch};
 use cloudsync_shared::hlc::{DEFAULT_MAX_DRIFT, Millis};
 use cloudsync_shared::key::Key;
 use cloudsync_shared::port::RowOutcome;
 use roaring::RoaringTreemap;
-use rusqlite::{Connection, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use crate::apply;
 use crate::bases;
 use crate::buried;
 use crate::clash;
 use crate::error::Result;
+use crate::filter::judge::Presence;
+use crate::filter::{self, Look};
 use crate::fold;
 use crate::groups;
 use crate::parked;
 use crate::sent::UNSENT_BULK;
 use crate::store::{Origin, SqliteStore};
 use crate::table::Table;
+use crate::twin;
 use crate::value::Bound;
 
 /// What a page changed.
@@ -62,6 +66,9 @@ pub fn apply_page(
         let mut store = SqliteStore::open(conn, Origin::Server)?;
         let received = merge_server_rows(&mut store, &mut changes, server_time)?;
         then(conn)?;
+        if store.has_twin() {
+            twin::start_anew(conn)?;
+        }
         Ok(received)
     })
 }
@@ -201,11 +208,28 @@ pub fn forget_server(conn: &Connection) -> Result<()> {
     })
 }
 
-/// Removes a row and its clock, as if it had never been here. Not captured as a local delete.
+/// Whether a row is this device's own, and no clock of a living row is its.
+fn is_private(conn: &Connection, table: &Table, key: &Key) -> Result<bool> {
+    let Some(mut look) = Look::new(conn, table)? else { return Ok(false) };
+    let sql = format!("SELECT clock FROM {} WHERE key = ?1", table.clocks());
+    let clock: Option<Vec<u8>> =
+        conn.prepare_cached(&sql)?.query_row([&key.0], |row| row.get(0)).optional()?;
+    let is_known = match clock {
+        Some(clock) => RowClock::from_bytes(&clock)?.length.is_alive(),
+        None => false,
+    };
+    Ok(!is_known && look.at(key)? == Presence::Private)
+}
+
+/// Removes a row and its clock, as if it had never been here. Not captured as a local delete. Of a row that
+/// the filter made this device's own, only the clock goes.
 ///
 /// # Errors
 /// The database failed.
 pub fn forget_row(conn: &Connection, table: &Table, key: &Key) -> Result<()> {
+    if is_private(conn, table, key)? {
+        return filter::forget_clock(conn, table, key);
+    }
     let values = table.key_values(key)?;
     let delete = format!("DELETE FROM {} WHERE {}", table.rows(), table.info.key_condition());
     fold::while_applying(conn, || {

@@ -11,7 +11,7 @@ use crate::catalog::{self, TableInfo};
 use crate::error::{Error, Result};
 use crate::savepoint::in_savepoint;
 use crate::table::{Table, clock_table, journal_table};
-use crate::{apply, bases, buried, conflicts, fold, groups, parked, quote, system, trigger};
+use crate::{apply, bases, buried, conflicts, filter, fold, groups, parked, quote, system, trigger};
 
 /// Flag of `cloudsync_init`: accept a key of one INTEGER PRIMARY KEY column.
 pub const ALLOW_INTEGER_KEY: i64 = 1;
@@ -245,6 +245,9 @@ pub fn logout(conn: &Connection) -> Result<()> {
             }
             if synced.conflicts {
                 conflicts::set(conn, &synced.name, keeping::CONFLICTS, &SqlValue::Text("on".to_owned()))?;
+            }
+            if synced.filter.is_some() {
+                filter::set(conn, &synced.name, synced.filter.as_deref())?;
             }
         }
         system::remember_schema(conn)

@@ -15,8 +15,10 @@ pub mod conflicts;
 pub mod entry;
 pub mod error;
 pub mod ffi;
+pub mod filter;
 pub mod fold;
 mod functions;
+pub mod given;
 pub mod groups;
 pub mod inbox;
 pub mod init;
@@ -41,6 +43,7 @@ pub mod system;
 pub mod table;
 pub mod transaction;
 pub mod trigger;
+pub mod twin;
 pub mod value;
 mod whole_row;
 

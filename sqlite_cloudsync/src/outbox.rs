@@ -29,6 +29,7 @@ use crate::sent::{self, UNSENT_BULK};
 use crate::store::{Origin, SqliteStore};
 use crate::system;
 use crate::table::Table;
+use crate::trigger::{OP_HINT, OP_HINT_PRIVATE};
 
 /// The most rows in one request, whatever their size.
 const MAX_ROWS: usize = 20_000;
@@ -427,6 +428,9 @@ fn settle(
             conflicts::record_told(conn, sent, told)?;
         }
     }
+    if summary.accepted > 0 {
+        sent::set_since_download(conn, true)?;
+    }
     let mut store = SqliteStore::open(conn, Origin::Server)?;
     inbox::merge_server_rows(&mut store, &mut reply.restored, reply.server_time)?;
     Ok(summary)
@@ -500,7 +504,15 @@ pub fn all_sent(conn: &Connection) -> Result<()> {
 pub fn unsent(conn: &Connection) -> Result<(u64, bool)> {
     let (mut rows, mut base) = (0u64, false);
     for table in Table::all(conn)? {
+        base |= has_base_unsent(conn, &table)?;
         let (clocks, journal) = (table.clocks(), table.journal());
+        if table.synced.filter.is_some() {
+            let hints = format!("{OP_HINT}, {OP_HINT_PRIVATE}");
+            let sql = format!("SELECT count(*) FROM {journal} WHERE op NOT IN ({hints})");
+            let written: i64 = conn.query_row(&sql, [], |row| row.get(0))?;
+            rows += written.unsigned_abs() + sent::count_told(conn, &table)?;
+            continue;
+        }
         let count: i64 = conn.query_row(
             &format!(
                 "SELECT (SELECT count(*) FROM {clocks} WHERE unsent IS NOT NULL) + (SELECT count(*) FROM {journal})"
@@ -509,7 +521,6 @@ pub fn unsent(conn: &Connection) -> Result<(u64, bool)> {
             |row| row.get(0),
         )?;
         rows += count.unsigned_abs();
-        base |= has_base_unsent(conn, &table)?;
     }
     Ok((rows, base))
 }

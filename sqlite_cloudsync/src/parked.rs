@@ -2,12 +2,14 @@
 //! row, and are tried again at each sync until they fit, are overtaken, or are gone on the server.
 
 use cloudsync_shared::change::{ChangeBatch, RowChange, TableChanges};
+use cloudsync_shared::clock::{RowClock, Stamp};
+use cloudsync_shared::id::SiteOrdinal;
 use cloudsync_shared::key::Key;
 use cloudsync_shared::message::Message;
 use cloudsync_shared::port::Refusal;
 use cloudsync_shared::wire;
 use roaring::RoaringTreemap;
-use rusqlite::{Connection, Params, params};
+use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use crate::apply;
 use crate::error::{Error, Result};
@@ -99,6 +101,27 @@ pub fn forget(conn: &Connection, table: &str, ids: Option<&RoaringTreemap>) -> R
     Ok(())
 }
 
+/// The clock of a living row that is parked, as far as a later write of the row has to be above it.
+///
+/// # Errors
+/// The database failed.
+pub fn clock_of(conn: &Connection, table: &str, key: &Key) -> Result<Option<RowClock<SiteOrdinal>>> {
+    let sql = "SELECT change FROM main.cloudsync_parked WHERE tbl = ?1 AND pk = ?2";
+    let mut query = conn.prepare_cached(sql)?;
+    let change: Option<Vec<u8>> = query.query_row(params![table, key.0], |row| row.get(0)).optional()?;
+    let Some(change) = change else { return Ok(None) };
+    let row =
+        decode(&change)?.tables.into_iter().flat_map(|told| told.rows).find(|row| row.length.is_alive());
+    Ok(row.map(|row| RowClock::new(row.length, Stamp { version: row.highest(), site: SiteOrdinal::SELF })))
+}
+
+fn decode(change: &[u8]) -> Result<ChangeBatch> {
+    match wire::decode(change)? {
+        Message::Payload(changes) => Ok(changes),
+        _ => Err(Error::state("a row of cloudsync_parked is damaged: delete it and sync again")),
+    }
+}
+
 /// The ids of a table's parked rows.
 ///
 /// # Errors
@@ -140,9 +163,7 @@ fn read(conn: &Connection, condition: &str, bound: impl Params) -> Result<Change
     let mut rows = query.query(bound)?;
     let mut batch = ChangeBatch::default();
     while let Some(row) = rows.next()? {
-        let Message::Payload(changes) = wire::decode(row.get_ref(0)?.as_blob().unwrap_or_default())? else {
-            return Err(Error::state("a row of cloudsync_parked is damaged: delete it and sync again"));
-        };
+        let changes = decode(row.get_ref(0)?.as_blob().unwrap_or_default())?;
         for told in changes.tables {
             let fits = |other: &&mut TableChanges| other.table == told.table && other.columns == told.columns;
             match batch.tables.iter_mut().find(fits) {

@@ -4,6 +4,7 @@ use std::fs;
 
 use cloudsync_shared::cells::{Collector, Told};
 use cloudsync_shared::clock::Stamp;
+use cloudsync_shared::flow::check_written;
 use cloudsync_shared::hlc::Version;
 use cloudsync_shared::id::{CausalLength, SiteId};
 use cloudsync_shared::key::Key;
@@ -68,6 +69,7 @@ fn read_row(context: &Context<'_>) -> Result<Told> {
 pub fn apply(conn: &Connection, bytes: &[u8]) -> Result<usize> {
     match wire::decode(bytes)? {
         Message::Payload(mut batch) => {
+            check_written(&batch)?;
             let rows = batch.row_count();
             apply::merge(conn, &mut batch, Origin::Peer)?;
             Ok(rows)

@@ -120,8 +120,13 @@ impl TableReader<'_> {
         let sql = format!("SELECT key, clock, row_id, unsent FROM {clocks} WHERE {condition} ORDER BY key");
         let mut statement = self.conn.prepare(&sql)?;
         let info = &self.table.info;
-        let values =
-            format!("SELECT {} FROM {} WHERE {}", self.value_list(), self.table.rows(), info.key_condition());
+        let values = format!(
+            "SELECT {} FROM {} WHERE {}{}",
+            self.value_list(),
+            self.table.rows(),
+            info.key_condition(),
+            self.table.and_filter()
+        );
         let mut values = self.conn.prepare(&values)?;
         let mut rows = statement.query(params_from_iter(bound))?;
         while let Some(row) = rows.next()? {
@@ -153,7 +158,7 @@ impl TableReader<'_> {
         let bound = self.table.key_values(&key)?;
         let mut found = values.query(params_from_iter(bound.iter().map(Bound)))?;
         let Some(found) = found.next()? else {
-            // Removed while its writes were not captured: there is nothing to tell.
+            // Removed while its writes were not captured, or kept here by the filter: there is nothing to tell.
             return Ok(());
         };
         let cells = self.cells(found, 0, &clock, &wanted)?;
@@ -202,7 +207,12 @@ impl TableReader<'_> {
         }
         let Some(wanted) = self.wanted(&clock, self.filter.since) else { return Ok(()) };
         let key_names = quote::list(self.table.info.key.iter().map(|column| column.name.as_str()));
-        let sql = format!("SELECT {key_names}, {} FROM {}", self.value_list(), self.table.rows());
+        let sql = format!(
+            "SELECT {key_names}, {} FROM {} WHERE 1{}",
+            self.value_list(),
+            self.table.rows(),
+            self.table.and_filter()
+        );
         let mut statement = self.conn.prepare(&sql)?;
         let mut known =
             self.conn.prepare(&format!("SELECT 1 FROM {} WHERE key = ?1", self.table.clocks()))?;

@@ -10,6 +10,7 @@ use rusqlite::{Connection, params};
 
 use crate::apply;
 use crate::error::Result;
+use crate::given;
 use crate::sent::UNSENT_WHOLE;
 use crate::system;
 use crate::table::Table;
@@ -43,6 +44,7 @@ pub fn restamp(conn: &Connection, now: Millis) -> Result<usize> {
         }
         each_clock(conn, |table, row| row.renew(conn, table, latest, &renewed))?;
         system::set_highest(conn, highest)?;
+        given::set_highest(conn, highest)?;
         Ok(early.len())
     })
 }

@@ -51,16 +51,18 @@ impl<'a> RowReader<'a> {
     pub fn new(conn: &'a Connection, table: &'a Table) -> Result<RowReader<'a>> {
         let sites = system::sites(conn)?.into_iter().collect();
         let select = format!(
-            "SELECT {} FROM {} WHERE {}",
+            "SELECT {} FROM {} WHERE {}{}",
             columns(table, ""),
             table.rows(),
-            table.info.key_condition()
+            table.info.key_condition(),
+            table.and_filter()
         );
         Ok(RowReader { conn, table, sites, select })
     }
 
     /// What is to be told of a row: its life, and the cells written at `unsent` or later. `None` for a
-    /// row that is not there although its clock is alive: its removal was not captured.
+    /// row that is not there although its clock is alive, since its removal was not captured, and for one
+    /// that the filter keeps here.
     ///
     /// # Errors
     /// A value cannot be synced, or the database failed.
@@ -152,11 +154,15 @@ impl BaseScan {
             None => Vec::new(),
         };
         let from = match bounds.len() {
-            0 => String::new(),
-            count => format!("WHERE ({keys}) > ({})", vec!["?"; count].join(", ")),
+            0 => "1".to_owned(),
+            count => format!("({keys}) > ({})", vec!["?"; count].join(", ")),
         };
-        let sql =
-            format!("SELECT {keys}, {} FROM {} {from} ORDER BY {keys}", columns(table, ""), table.rows());
+        let sql = format!(
+            "SELECT {keys}, {} FROM {} WHERE {from}{} ORDER BY {keys}",
+            columns(table, ""),
+            table.rows(),
+            table.and_filter()
+        );
         let mut has_clock =
             conn.prepare_cached(&format!("SELECT 1 FROM {} WHERE key = ?1", table.clocks()))?;
         let mut statement = conn.prepare_cached(&sql)?;

@@ -12,6 +12,8 @@ use cloudsync_shared::key::Key;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::Result;
+use crate::filter::Look;
+use crate::filter::judge::Presence;
 use crate::groups;
 use crate::quote;
 use crate::system;
@@ -24,6 +26,69 @@ pub const UNSENT_BULK: i64 = 0;
 /// From how many rows folded at once a write counts as a bulk write: walking the clocks of a table
 /// that received as many is cheaper than indexing them.
 pub const BULK_ROWS: usize = 5_000;
+/// Setting: the highest version given here when the server had last taken everything.
+const ACKNOWLEDGED: &str = "server_version";
+/// Setting: the highest version given here when all that can be sent had been.
+const TOLD: &str = "told_version";
+/// Setting: the server has taken something since the last complete download.
+const SINCE_DOWNLOAD: &str = "sent_since_download";
+
+/// The highest version given here when the server had last taken everything.
+///
+/// # Errors
+/// The database failed.
+pub fn acknowledged(conn: &Connection) -> Result<Version> {
+    let number = system::get_text(conn, ACKNOWLEDGED)?.and_then(|text| text.parse().ok());
+    Ok(Version(number.unwrap_or(0)))
+}
+
+/// Notes that the server has everything up to this version.
+///
+/// # Errors
+/// The database failed.
+pub fn set_acknowledged(conn: &Connection, version: Version) -> Result<()> {
+    system::set_text(conn, ACKNOWLEDGED, Some(&version.0.to_string()))
+}
+
+/// The highest version given here when all that can be sent had last been: of later ones the server cannot know.
+///
+/// # Errors
+/// The database failed.
+pub fn told(conn: &Connection) -> Result<Version> {
+    let number = system::get_text(conn, TOLD)?.and_then(|text| text.parse().ok());
+    Ok(Version(number.unwrap_or(0)))
+}
+
+/// Notes it.
+///
+/// # Errors
+/// The database failed.
+pub fn set_told(conn: &Connection, version: Version) -> Result<()> {
+    match told(conn)? == version {
+        true => Ok(()),
+        false => system::set_text(conn, TOLD, Some(&version.0.to_string())),
+    }
+}
+
+/// Whether the server has taken something from this database since the last complete download.
+///
+/// # Errors
+/// The database failed.
+pub fn since_download(conn: &Connection) -> Result<bool> {
+    Ok(system::get_text(conn, SINCE_DOWNLOAD)?.is_some())
+}
+
+/// Notes it.
+///
+/// # Errors
+/// The database failed.
+pub fn set_since_download(conn: &Connection, sent: bool) -> Result<()> {
+    if since_download(conn)? == sent {
+        Ok(())
+    } else {
+        system::set_text(conn, SINCE_DOWNLOAD, sent.then_some("1"))
+    }
+}
 
 /// Whether a table has anything unsent. Fold first.
 ///
@@ -31,6 +96,12 @@ pub const BULK_ROWS: usize = 5_000;
 /// The database cannot be read.
 pub fn has_unsent(conn: &Connection) -> Result<bool> {
     for table in system::tables(conn)? {
+        if table.filter.is_some() {
+            match Table::load(conn, table)? {
+                Some(table) if count_told(conn, &table)? > 0 => return Ok(true),
+                _ => continue,
+            }
+        }
         let condition = if table.bulk_unsent { "unsent IS NOT NULL" } else { "unsent > 0" };
         let clocks = quote::main(&clock_table(&table.name));
         let sql = format!("SELECT EXISTS(SELECT 1 FROM {clocks} WHERE {condition})");
@@ -39,6 +110,27 @@ pub fn has_unsent(conn: &Connection) -> Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// How many unsent rows of a table with a filter are to be sent: not those that have come under the filter
+/// since they were written.
+///
+/// # Errors
+/// The database cannot be read.
+pub fn count_told(conn: &Connection, table: &Table) -> Result<u64> {
+    let Some(mut look) = Look::new(conn, table)? else { return Ok(0) };
+    let sql = format!("SELECT key, clock FROM {} WHERE unsent IS NOT NULL", table.clocks());
+    let mut statement = conn.prepare_cached(&sql)?;
+    let mut rows = statement.query([])?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        let clock = RowClock::from_bytes(&row.get::<_, Vec<u8>>(1)?)?;
+        let key = Key::from_bytes(row.get(0)?)?;
+        if !clock.length.is_alive() || look.at(&key)? == Presence::Shared {
+            count += 1;
+        }
+    }
+    Ok(count)
 }
 
 /// Notes that the server has a row up to a version, under this id.

@@ -14,14 +14,17 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use crate::bases;
 use crate::error::{Error, Result};
+use crate::filter::judge::Presence;
+use crate::filter::{self, Look};
 use crate::fold;
 use crate::losses::{self, Losses};
 use crate::refusal;
 use crate::row_write::{RowWriter, Written};
-use crate::sent::UNSENT_WHOLE;
+use crate::sent::{self, UNSENT_WHOLE};
 use crate::swap;
 use crate::system;
 use crate::table::Table;
+use crate::twin;
 use crate::value::Bound;
 
 /// How many statements a connection keeps prepared while a batch is merged.
@@ -43,6 +46,10 @@ pub struct SqliteStore<'c> {
     tables: HashMap<String, Option<Table>>,
     sites: HashMap<SiteOrdinal, SiteId>,
     ordinals: HashMap<SiteId, SiteOrdinal>,
+    /// The highest version given here that the server may have.
+    told: Version,
+    /// Whether the server told of writes under this database's site id that it does not know (see `twin`).
+    has_twin: bool,
 }
 
 impl<'c> SqliteStore<'c> {
@@ -63,12 +70,19 @@ impl<'c> SqliteStore<'c> {
             tables: HashMap::new(),
             sites: HashMap::new(),
             ordinals: HashMap::new(),
+            told: sent::told(conn)?,
+            has_twin: false,
         };
         for (ordinal, site) in system::sites(conn)? {
             store.sites.insert(ordinal, site);
             store.ordinals.insert(site, ordinal);
         }
         Ok(store)
+    }
+
+    /// Whether what was merged tells of another writer under this database's site id.
+    pub fn has_twin(&self) -> bool {
+        self.has_twin
     }
 
     /// The connection that the store writes through.
@@ -114,7 +128,12 @@ impl<'c> SqliteStore<'c> {
         let mut kept: Vec<&PlannedRow> = Vec::with_capacity(plan.rows.len());
         let looks = table.synced.conflicts && bases::any(self.conn, table)?;
         let mut losses: HashMap<usize, Losses<'_>> = HashMap::new();
+        let mut look = Look::new(self.conn, table)?;
         for row in &plan.rows {
+            if is_private(look.as_mut(), plan, row)? {
+                outcomes.push(RowOutcome::Refused(filter::in_the_way(table)));
+                continue;
+            }
             if looks
                 && let Some(found) =
                     losses::look(self.conn, table, plan, row, self.origin, |site| self.site(site))?
@@ -158,13 +177,20 @@ impl<'c> SqliteStore<'c> {
     /// Stores clocks in key order, so that neighbours are written together.
     fn write_clocks(&mut self, plan: &TablePlan<'_>, table: &Table, kept: Vec<&PlannedRow>) -> Result<()> {
         let mut clocks = Vec::with_capacity(kept.len());
+        let mut look = Look::new(self.conn, table)?;
         for row in kept {
             let Some(change) = plan.changes.rows.get(row.index) else { continue };
             if row.action == RowAction::Nothing && change.row_id.is_none() {
                 continue;
             }
             let unsent = match self.origin {
-                Origin::Peer if row.action != RowAction::Nothing => Some(lowest(change)),
+                Origin::Peer if row.action != RowAction::Nothing => {
+                    let is_kept_here = match look.as_mut() {
+                        Some(look) => look.at(&change.key)? == Presence::Private,
+                        None => false,
+                    };
+                    (!is_kept_here).then(|| lowest(change))
+                }
                 _ => None,
             };
             clocks.push((change, row.after.map_sites(|site| self.ordinal(site))?.to_bytes(), unsent));
@@ -183,6 +209,19 @@ impl<'c> SqliteStore<'c> {
             statement.execute(params![change.key.0, clock, row_id, unsent])?;
         }
         Ok(())
+    }
+}
+
+/// Whether a row of this device alone stands where a row is to be written: one that the filter keeps here and
+/// whose key has no life that the others know.
+fn is_private(look: Option<&mut Look<'_>>, plan: &TablePlan<'_>, row: &PlannedRow) -> Result<bool> {
+    let is_written = matches!(row.action, RowAction::Insert { .. } | RowAction::Update { .. });
+    let is_known = row.before.as_ref().is_some_and(|clock| clock.length.is_alive());
+    match (look, plan.changes.rows.get(row.index)) {
+        (Some(look), Some(change)) if is_written && !is_known => {
+            Ok(look.at(&change.key)? == Presence::Private)
+        }
+        _ => Ok(false),
     }
 }
 
@@ -210,7 +249,12 @@ impl Store for SqliteStore<'_> {
         let table = self.require(&schema.name)?;
         let mut read =
             self.conn.prepare_cached(&format!("SELECT clock FROM {} WHERE key = ?1", table.clocks()))?;
-        let exists = format!("SELECT 1 FROM {} WHERE {}", table.rows(), table.info.key_condition());
+        let exists = format!(
+            "SELECT 1 FROM {} WHERE {}{}",
+            table.rows(),
+            table.info.key_condition(),
+            table.and_filter()
+        );
         let mut exists = self.conn.prepare_cached(&exists)?;
         let mut clocks = Vec::with_capacity(keys.len());
         for key in keys {
@@ -235,6 +279,9 @@ impl Store for SqliteStore<'_> {
     fn apply(&mut self, plan: &TablePlan<'_>) -> Result<Vec<RowOutcome>> {
         let table = self.require(&plan.schema.name)?;
         let conn = self.conn;
+        if self.origin == Origin::Server {
+            self.has_twin |= twin::is_told_of(plan, self.site(SiteOrdinal::SELF)?, self.told);
+        }
         fold::while_applying(conn, || self.apply_rows(plan, &table))
     }
 

@@ -55,6 +55,8 @@ pub struct SyncedTable {
     pub atomic: bool,
     /// Whether values that lose a merge are listed (see `conflicts`).
     pub conflicts: bool,
+    /// Which rows take part (see `filter`); `None`: all.
+    pub filter: Option<String>,
 }
 
 /// Whether the system tables exist.
@@ -293,7 +295,9 @@ pub fn tables(conn: &Connection) -> Result<Vec<SyncedTable>> {
                  WHERE tbl_name = name AND col_name = '*' AND key = 'atomic' AND value IN (1, '1')),
                EXISTS(
                  SELECT 1 FROM main.cloudsync_table_settings
-                 WHERE tbl_name = name AND col_name = '*' AND key = 'conflicts' AND value = 'on')
+                 WHERE tbl_name = name AND col_name = '*' AND key = 'conflicts' AND value = 'on'),
+               (SELECT value FROM main.cloudsync_table_settings
+                 WHERE tbl_name = name AND col_name = '*' AND key = 'filter')
                FROM main.cloudsync_tables ORDER BY id";
     let mut statement = conn.prepare_cached(sql)?;
     let rows = statement.query_map([], synced_table)?;
@@ -316,6 +320,7 @@ fn synced_table(row: &Row<'_>) -> rusqlite::Result<(SyncedTable, String)> {
         bulk_unsent: row.get(5)?,
         atomic: row.get(6)?,
         conflicts: row.get(7)?,
+        filter: row.get(8)?,
     };
     Ok((table, row.get(2)?))
 }

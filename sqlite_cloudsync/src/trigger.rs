@@ -20,6 +20,8 @@ pub const OP_INSERT: i64 = 0;
 pub const OP_DELETE: i64 = 1;
 /// Journal: REPLACE may have removed the row, which no trigger would tell: look.
 pub const OP_HINT: i64 = 2;
+/// Journal: a row is about to be written, or may be, that the filter did not let out.
+pub const OP_HINT_PRIVATE: i64 = 6;
 /// Journal: columns were set; the mask stands above these two bits.
 pub const OP_UPDATE: i64 = 3;
 
@@ -50,9 +52,12 @@ pub fn triggers(table: &Table) -> Vec<Trigger> {
         all.push(refusal(table, "UPDATE"));
         all.push(refusal(table, "DELETE"));
     } else {
-        all.push(after(table, "delete", "", &[note(table, OP_DELETE, "OLD")]));
+        let mut moved = vec![note(table, OP_INSERT, "NEW")];
+        if table.synced.filter.is_none() {
+            all.push(after(table, "delete", "", &[note(table, OP_DELETE, "OLD")]));
+            moved.insert(0, note(table, OP_DELETE, "OLD"));
+        }
         all.push(after(table, "update", &same_key(table, "NEW", "OLD"), &[note_update(table)]));
-        let moved = [note(table, OP_DELETE, "OLD"), note(table, OP_INSERT, "NEW")];
         all.push(
             after(table, "update", &format!("NOT ({})", same_key(table, "NEW", "OLD")), &moved)
                 .renamed("rekey"),
@@ -62,6 +67,9 @@ pub fn triggers(table: &Table) -> Vec<Trigger> {
         all.extend(eviction_hints(table, number, index));
     }
     all.extend(null_key_refusals(table));
+    if table.synced.filter.is_some() && table.synced.algorithm != Algorithm::Gos {
+        all.extend(looks(table));
+    }
     all
 }
 
@@ -229,7 +237,7 @@ fn eviction_hints(table: &Table, number: usize, index: &UniqueIndex) -> Vec<Trig
     let body = |other: &str| {
         let table_name = quote::ident(&table.info.name);
         let keys = key_list(table, "o");
-        let op = operation(table, &OP_HINT.to_string());
+        let op = operation(table, &looked_at(table));
         journal_insert(
             table,
             "",
@@ -255,6 +263,49 @@ fn eviction_hints(table: &Table, number: usize, index: &UniqueIndex) -> Vec<Trig
         Trigger::new(table, &insert, "BEFORE INSERT", NOT_APPLYING, &body(&other_than_new)),
         Trigger::new(table, &update, &update_of, NOT_APPLYING, &body(&other_than_old)),
     ]
+}
+
+/// Under a filter: whether it was true for a row that is about to be written or removed. That it *is* can
+/// only be asked of the row where it stands, since OLD and NEW have no affinity in an expression.
+fn looks(table: &Table) -> Vec<Trigger> {
+    let look = |row: &str, and: &str| {
+        let op = operation(table, &looked_at(table));
+        let keys = quote::list(table.info.key.iter().map(|column| column.name.as_str()));
+        let same = table.info.key.iter().map(|column| {
+            let name = quote::ident(&column.name);
+            format!("{name} = {row}.{name}")
+        });
+        let same = same.collect::<Vec<_>>().join(" AND ");
+        let rows = quote::ident(&table.info.name);
+        journal_insert(table, "", &format!("SELECT {op}, {NOW}, {keys} FROM {rows} WHERE {same}{and}"))
+    };
+    let moved = format!(" AND NOT ({})", same_key(table, "NEW", "OLD"));
+    let update = [look("OLD", ""), look("NEW", &moved)].concat();
+    vec![
+        Trigger::new(table, "look_insert", "BEFORE INSERT", NOT_APPLYING, &look("NEW", "")),
+        Trigger::new(table, "look_update", "BEFORE UPDATE", NOT_APPLYING, &update),
+        Trigger::new(table, "look_delete", "BEFORE DELETE", NOT_APPLYING, &look("OLD", "")),
+    ]
+}
+
+/// The operation of a hint about the row that a SELECT stands on.
+fn looked_at(table: &Table) -> String {
+    match &table.synced.filter {
+        None => OP_HINT.to_string(),
+        Some(filter) => format!("CASE WHEN ({filter}) THEN {OP_HINT} ELSE {OP_HINT_PRIVATE} END"),
+    }
+}
+
+/// The statement that notes the insert of a row whose key is bound from parameter 1.
+pub fn note_insert(table: &Table) -> String {
+    let names: Vec<String> = (0..table.info.key.len()).map(|at| format!("k{at}")).collect();
+    let values: Vec<String> = (1..=names.len()).map(|at| format!("?{at}")).collect();
+    format!(
+        "INSERT INTO {}(op, at, {}) VALUES({OP_INSERT}, {NOW}, {})",
+        table.journal(),
+        names.join(", "),
+        values.join(", ")
+    )
 }
 
 fn refusal(table: &Table, event: &str) -> Trigger {
@@ -319,6 +370,7 @@ mod tests {
                 bulk_unsent: false,
                 atomic: false,
                 conflicts: false,
+                filter: None,
             },
             info: TableInfo {
                 name: "t".to_owned(),

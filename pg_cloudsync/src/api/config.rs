@@ -67,6 +67,10 @@ fn set_column(
     let column = required(column, "column")?;
     let key = required(key, "key")?;
     let table = setup::synced(names::resolve_owned(name)?)?;
+    if column == WHOLE_TABLE && key == "filter" {
+        let message = "a filter is set by cloudsync_set_filter and cloudsync_clear_filter";
+        return Err(PgError::new(SqlState::INVALID_PARAMETER, message));
+    }
     if column != WHOLE_TABLE && table.schema.column(column).is_none() {
         let message = format!("table {name} has no column {column} outside its key");
         return Err(PgError::new(SqlState::UNDEFINED_COLUMN, message));
@@ -86,6 +90,25 @@ fn set_column(
             &[table.id.into(), column.into(), key.into()],
         ),
     }
+}
+
+/// `cloudsync_set_filter(table text, filter text) RETURNS boolean`: only rows for which the expression is
+/// true take part in sync.
+#[pg_extern(sql = false)]
+fn cloudsync_set_filter(table: Option<&str>, filter: Option<&str>) -> bool {
+    or_report(
+        required(table, "table")
+            .and_then(names::resolve_owned)
+            .and_then(|table| setup::filter::set(table, required(filter, "filter")?)),
+    );
+    true
+}
+
+/// `cloudsync_clear_filter(table text) RETURNS boolean`: all rows take part again.
+#[pg_extern(sql = false)]
+fn cloudsync_clear_filter(table: Option<&str>) -> bool {
+    or_report(required(table, "table").and_then(names::resolve_owned).and_then(setup::filter::clear));
+    true
 }
 
 /// `cloudsync_table_schema(table text) RETURNS text`: the schema of a synced table, NULL if there is

@@ -20,10 +20,11 @@ pub(super) fn lock_rows(table: &Table, items: &[&Item<'_>]) -> Result<Vec<usize>
     let deletes = items.iter().any(|item| item.action == RowAction::Delete);
     let order: Vec<String> = table.keys.iter().map(|key| format!("t.{}", key.quoted)).collect();
     let sql = format!(
-        "SELECT u.ord FROM {} JOIN {} AS t ON {} ORDER BY {} FOR {} OF t",
+        "SELECT u.ord FROM {} JOIN {} AS t ON {}{} ORDER BY {} FOR {} OF t",
         set.as_from_item(),
         table.relation,
         base_join(&table.keys),
+        table.where_shared(),
         order.join(", "),
         if deletes { "UPDATE" } else { "NO KEY UPDATE" }
     );

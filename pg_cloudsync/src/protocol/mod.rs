@@ -13,6 +13,7 @@ mod conflicts;
 mod conflicts_view;
 mod cursor;
 mod cycles;
+mod filter;
 mod gone;
 mod groups;
 mod identity;

@@ -1,7 +1,7 @@
 //! Payloads: changes of any sites, merged with the caller's rights. Either all of one is taken, or nothing.
 
 use cloudsync_shared::change::ChangeBatch;
-use cloudsync_shared::flow::{Present, check_drift};
+use cloudsync_shared::flow::{Present, check_drift, check_written};
 use cloudsync_shared::hlc::DEFAULT_MAX_DRIFT;
 use cloudsync_shared::id::SiteOrdinal;
 use cloudsync_shared::message::{Message, RowResult};
@@ -31,6 +31,7 @@ fn apply(changes: ChangeBatch) -> Result<i32> {
     let rows = i32::try_from(changes.row_count()).unwrap_or(i32::MAX);
     let present = Present { now: settings::now(), max_drift: DEFAULT_MAX_DRIFT };
     check_drift(&changes, present)?;
+    check_written(&changes)?;
     let names: Vec<String> = changes.tables.iter().map(|table| table.table.clone()).collect();
     let tables = find_tables(Mode::Write, Some(&names))?;
     let sites = SiteNames::of_payload(sites_of(&changes))?;

@@ -228,7 +228,7 @@ pub(super) fn merge(
 /// A row that was accepted, but that the caller may not see, is as good as dead to the device: it should
 /// not keep it, nor learn its id.
 fn take_out_of_sight(tables: &[Table], outcomes: &mut Outcomes) -> Result<(), PgError> {
-    for table in tables.iter().filter(|table| table.has_row_security || !table.can_select()) {
+    for table in tables.iter().filter(|table| table.hides_rows() || !table.can_select()) {
         let Some(rows) = outcomes.rows.get_mut(&table.schema.name) else { continue };
         let kept = rows.iter_mut().filter(|(_, outcome)| matches!(outcome, RowOutcome::Kept(Some(_))));
         let mut kept: Vec<(Vec<Value>, &mut RowOutcome)> = kept

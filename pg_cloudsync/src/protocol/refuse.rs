@@ -50,6 +50,14 @@ pub(super) fn too_long(relation: &str) -> Refusal {
     }
 }
 
+/// A row that is none of the sync's business.
+pub(super) fn outside_filter(relation: &str) -> Refusal {
+    Refusal {
+        sqlstate: "44000".into(),
+        message: format!("a row of table {relation} is outside the filter that says which rows are synced"),
+    }
+}
+
 /// A statement that left a row out without an error: a policy or a trigger kept it from being written.
 pub(super) fn passed_over(relation: &str) -> Refusal {
     Refusal {

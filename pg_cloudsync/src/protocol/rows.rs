@@ -111,7 +111,7 @@ fn read_clock(table: &Table, row: &Row<'_, '_>) -> Result<ClockRow, PgError> {
     })
 }
 
-/// The values of the rows with these keys that the caller may see, each with its index in `keys`.
+/// The values of the rows with these keys that the caller may see and that the filter lets out, each with its index in `keys`.
 ///
 /// # Errors
 /// A policy failed, or the table cannot be read.
@@ -129,11 +129,12 @@ pub(super) fn visible_values(
     let mut outputs = vec!["u.ord".to_owned()];
     outputs.extend(columns.iter().map(|column| column.kind.output(&format!("t.{}", column.quoted))));
     let sql = format!(
-        "SELECT {} FROM {} JOIN {} AS t ON {}",
+        "SELECT {} FROM {} JOIN {} AS t ON {}{}",
         outputs.join(", "),
         set.as_from_item(),
         table.relation,
-        base_join(&table.keys)
+        base_join(&table.keys),
+        table.where_shared()
     );
     query(mode, &sql, set.into_args(), |row| {
         let index = usize::try_from(row.known_long(1)?).unwrap_or_default().saturating_sub(1);

@@ -18,7 +18,7 @@ use crate::error::PgError;
 pub(super) fn look(work: &Work<'_>, items: &mut [Item<'_>]) -> Result<(), PgError> {
     let mut unsure: Vec<&mut Item<'_>> =
         items.iter_mut().filter(|item| item.is_alive() && item.seen.is_none()).collect();
-    if !work.table.can_select() || !work.table.has_row_security {
+    if !work.table.can_select() || !work.table.hides_rows() {
         unsure.iter_mut().for_each(|item| item.seen = Some(work.table.can_select()));
         return Ok(());
     }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use cloudsync_shared::id::ColumnId;
 use cloudsync_shared::schema::{Algorithm, Column, TableSchema};
 
+use super::filter::{self, Filter};
 use super::spi::{Arg, Mode, Row, query};
 use super::types::{ColumnType, Kind};
 use crate::error::PgError;
@@ -58,12 +59,20 @@ pub(super) struct Table {
     pub(super) has_row_security: bool,
     /// Whether values that lose a merge are kept.
     pub(super) keeps_conflicts: bool,
+    /// Which rows take part in sync; `None`: all.
+    pub(super) filter: Option<Filter>,
 }
 
 impl Table {
-    /// Whether the caller may read at least the keys.
+    /// Whether the caller may read at least the keys, and what decides which rows take part in sync.
     pub(super) fn can_select(&self) -> bool {
         self.keys.iter().all(|column| column.can_select)
+            && self.filter.as_ref().is_none_or(|filter| filter.is_readable)
+    }
+
+    /// Whether there may be rows that the caller does not see.
+    pub(super) fn hides_rows(&self) -> bool {
+        self.has_row_security || self.filter.is_some()
     }
 
     /// Whether the caller may update anything.
@@ -101,6 +110,7 @@ pub(super) fn find_tables(mode: Mode, names: Option<&[String]>) -> Result<Vec<Ta
     let facts = query(mode, RELATIONS, vec![Arg::Longs(oids)], |row| {
         Ok((row.known_long(1)?, row.known_text(2)?, row.flag(3)?, row.flag(4)?, row.flag(5)?, row.flag(6)?))
     })?;
+    let mut filters = filter::read(mode)?;
     let mut tables = Vec::with_capacity(entries.len());
     for entry in entries {
         let Some((oid, relation, can_delete, has_before_triggers, has_deferrable, has_row_security)) =
@@ -110,6 +120,7 @@ pub(super) fn find_tables(mode: Mode, names: Option<&[String]>) -> Result<Vec<Ta
         };
         let own: Vec<Attribute> = attributes.extract_if(.., |attribute| attribute.oid == oid).collect();
         let (keys, columns) = split_keys(own);
+        let filter = filter::take(&mut filters, entry.id, &entry.name)?;
         let schema = TableSchema {
             name: entry.name,
             algorithm: entry.algorithm,
@@ -133,6 +144,7 @@ pub(super) fn find_tables(mode: Mode, names: Option<&[String]>) -> Result<Vec<Ta
             has_deferrable,
             has_row_security,
             keeps_conflicts: entry.keeps_conflicts,
+            filter,
         });
     }
     Ok(parents_first(tables, &references))

@@ -51,7 +51,7 @@ pub(super) fn views(
         let (columns, rows) = match table {
             None => (String::new(), String::new()),
             Some(table) if !table.can_select() => ("none".to_owned(), "none".to_owned()),
-            Some(table) => (columns_of(table), scopes.text_of(table)),
+            Some(table) => (columns_of(table), with_filter(table, scopes.text_of(table))),
         };
         texts.extend([columns, rows].map(|text| Some(format!("{secret}{BETWEEN}{text}"))));
     }
@@ -61,6 +61,14 @@ pub(super) fn views(
         _ => View::default(),
     });
     Ok(views.collect())
+}
+
+/// A filter hides rows as policies do: with another one, all is compared.
+fn with_filter(table: &Table, scope: String) -> String {
+    match &table.filter {
+        Some(filter) => [scope.as_str(), "filter", &filter.digest].join(BETWEEN),
+        None => scope,
+    }
 }
 
 fn columns_of(table: &Table) -> String {

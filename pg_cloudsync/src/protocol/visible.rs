@@ -20,12 +20,13 @@ const STEP: usize = 5_000;
 /// # Errors
 /// A policy failed, or the table cannot be read.
 pub(super) fn few_visible(mode: Mode, table: &Table) -> Result<Option<RoaringTreemap>, PgError> {
-    if !table.has_row_security {
+    if !table.hides_rows() {
         return Ok(None);
     }
     let outputs: Vec<String> =
         table.keys.iter().map(|key| key.kind.output(&format!("t.{}", key.quoted))).collect();
-    let sql = format!("SELECT {} FROM {} AS t LIMIT $1", outputs.join(", "), table.relation);
+    let (outputs, from) = (outputs.join(", "), &table.relation);
+    let sql = format!("SELECT {outputs} FROM {from} AS t{} LIMIT $1", table.where_shared());
     let limit = i64::try_from(FEW).unwrap_or(i64::MAX).saturating_add(1);
     let keys: Vec<Vec<Value>> = query(mode, &sql, vec![Arg::Long(limit)], |row| {
         table.keys.iter().enumerate().map(|(at, key)| key.kind.read(row, at + 1)).collect()

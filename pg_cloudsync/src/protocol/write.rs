@@ -8,6 +8,7 @@ use cloudsync_shared::hlc::{Millis, Version};
 use cloudsync_shared::id::{ColumnId, SiteOrdinal};
 use cloudsync_shared::value::Value;
 
+use super::filter::{check_after, check_before};
 use super::item::{Item, Shape, Work};
 use super::known::read_known;
 use super::refuse::passed_over;
@@ -48,7 +49,9 @@ pub(super) struct Setting<'a> {
 /// The database refused one of the rows, or failed.
 pub(super) fn write(work: &Work<'_>, items: &[Item<'_>], setting: &Setting<'_>) -> Result<Written, PgError> {
     let before = read_before(work, items, setting.triggers_touch)?;
+    check_before(work.table, items)?;
     write_rows(work, items)?;
+    check_after(work.table, items)?;
     let clocks = final_clocks(work, items, setting, &before)?;
     let mut stored: Vec<Vec<u8>> = Vec::with_capacity(items.len());
     let mut changed = Vec::with_capacity(items.len());

@@ -1,6 +1,7 @@
 //! Making a table synced and unsynced: its clocks, its triggers, its entry in the metadata.
 
 mod check;
+pub mod filter;
 pub mod names;
 mod triggers;
 mod watch;
@@ -127,17 +128,21 @@ pub fn is_enabled(name: &str) -> Result<bool> {
 pub fn refresh(relation: pg_sys::Oid) -> Result<()> {
     let table = synced(relation)?;
     let caller = caller();
-    let _owner = AsOwner::enter()?;
-    run(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.qualified))?;
-    watch::renew(relation, caller)?;
-    if table.key_is_unchanged() {
-        return triggers::install(&table);
+    let kept = filter::expression_of(table.id)?;
+    {
+        let _owner = AsOwner::enter()?;
+        run(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.qualified))?;
+        watch::renew(relation, caller)?;
+        if table.key_is_unchanged() {
+            return triggers::install(&table);
+        }
+        let facts = check::facts(relation)?;
+        let options = Options { algorithm: table.algorithm, flags: FLAG_INTEGER_KEY | FLAG_NOT_NULL };
+        check::check(relation, &facts, options)?;
+        forget(table.id)?;
+        enter(relation, &facts, options)?;
     }
-    let facts = check::facts(relation)?;
-    let options = Options { algorithm: table.algorithm, flags: FLAG_INTEGER_KEY | FLAG_NOT_NULL };
-    check::check(relation, &facts, options)?;
-    forget(table.id)?;
-    enter(relation, &facts, options)
+    kept.map_or(Ok(()), |expression| filter::set(relation, &expression))
 }
 
 /// A synced table.
@@ -168,6 +173,7 @@ fn sweep() -> Result<()> {
 }
 
 fn forget(id: i32) -> Result<()> {
+    filter::forget(id)?;
     run(&format!("ALTER EXTENSION cloudsync DROP TABLE cloudsync.clock_{id}"))?;
     run(&format!("DROP TABLE cloudsync.clock_{id}"))?;
     run_with("DELETE FROM cloudsync.log WHERE table_id = $1", &[id.into()])?;

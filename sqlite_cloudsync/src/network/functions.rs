@@ -34,6 +34,8 @@ struct Network {
     address: Option<String>,
     credentials: Credentials,
     transport: Option<Box<dyn Transport + Send>>,
+    /// Whether a sync has worked.
+    has_synced: bool,
 }
 
 type Shared = Arc<Mutex<Network>>;
@@ -148,7 +150,9 @@ fn run(
         Some(transport) => transport,
         None => network.connect(conn, callbacks)?,
     };
-    let outcome = run_over(conn, transport.as_mut(), callbacks, half);
+    let first = !network.has_synced;
+    let outcome = run_over(conn, transport.as_mut(), callbacks, half, first);
+    network.has_synced |= outcome.is_ok() && half.is_none();
     if transport.is_reusable() {
         network.transport = Some(transport);
     }
@@ -160,11 +164,12 @@ fn run_over(
     transport: &mut dyn Transport,
     callbacks: &Callbacks,
     half: Option<Phase>,
+    first: bool,
 ) -> Result<serde_json::Value> {
     let progress = callbacks.progress.clone();
     let (sent, received) = match half {
         None => {
-            let (sent, received) = session::sync(conn, transport, progress)?;
+            let (sent, received) = session::sync(conn, transport, progress, first)?;
             (Some(sent), Some(received))
         }
         Some(half) => {

@@ -8,7 +8,7 @@ use crate::inbox::Received;
 use crate::network::progress;
 use crate::network::session::SendReport;
 use crate::network::state::{self, ServerState};
-use crate::{inbox, outbox, system};
+use crate::{inbox, outbox, sent, system};
 
 /// The contract's JSON. Status: `synced` if the server has everything, else `out-of-sync`.
 ///
@@ -26,7 +26,7 @@ pub fn of_sync(
         let mut entry = json!({
             "status": status,
             "localVersion": system::highest(conn)?.0,
-            "serverVersion": state::server_version(conn)?,
+            "serverVersion": sent::acknowledged(conn)?.0,
             "rejected": sent.rejected,
         });
         if let (Some(entry), Some(failure)) = (entry.as_object_mut(), failure(&sent)) {
@@ -60,7 +60,7 @@ pub fn status(conn: &Connection) -> Result<serde_json::Value> {
         "clockOffset": clock_offset,
         "cursor": state.cursor.map(|cursor| cursor.0),
         "localVersion": system::highest(conn)?.0,
-        "serverVersion": state::server_version(conn)?,
+        "serverVersion": sent::acknowledged(conn)?.0,
         "progress": progress::stored(conn)?,
     }))
 }

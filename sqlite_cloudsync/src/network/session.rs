@@ -21,7 +21,7 @@ use crate::outbox::{self, Parcel, Pass};
 use crate::restamp::restamp;
 use crate::savepoint::in_savepoint;
 use crate::table::Table;
-use crate::{apply, fold, system};
+use crate::{apply, fold, sent, system};
 
 /// What sending came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,12 +39,11 @@ pub struct Session<'a> {
     conn: &'a Connection,
     transport: &'a mut dyn Transport,
     callback: Option<ProgressCallback>,
-    site: SiteId,
     /// The server's clock when it last answered.
     server_time: Millis,
 }
 
-/// Sends and receives.
+/// Sends and receives. `first` says that it is the first time on this connection.
 ///
 /// # Errors
 /// The server cannot be reached or refused as a whole, or the database is busy or failed. What was
@@ -53,12 +52,14 @@ pub fn sync(
     conn: &Connection,
     transport: &mut dyn Transport,
     callback: Option<ProgressCallback>,
+    first: bool,
 ) -> Result<(SendReport, Received)> {
     let mut session = Session::new(conn, transport, callback)?;
     // A device that knows nothing of the server asks first: what it sends afterwards is its own, and
     // need not come back.
     let mut received = Received::default();
-    if ServerState::load(conn)?.cursor.is_none() {
+    // So does one that was just opened, and may be a copy: what its original has sent is not left out then.
+    if ServerState::load(conn)?.cursor.is_none() || (first && outbox::unsent(conn)?.0 > 0) {
         received.add(session.receive()?);
     }
     let sent = session.send()?;
@@ -80,10 +81,21 @@ impl<'a> Session<'a> {
         if !conn.is_autocommit() {
             return Err(Error::state("a sync cannot run inside a transaction: COMMIT first"));
         }
-        let Some(site) = system::site_id(conn)? else {
+        if system::site_id(conn)?.is_none() {
             return Err(Error::state("no table is synced yet: SELECT cloudsync_init('your_table')"));
-        };
-        Ok(Session { conn, transport, callback, site, server_time: apply::now() })
+        }
+        Ok(Session { conn, transport, callback, server_time: apply::now() })
+    }
+
+    /// This database's site id, which may become another during a sync (see `twin`).
+    fn site(&self) -> Result<SiteId> {
+        Ok(system::site_id(self.conn)?.unwrap_or(SiteId::NIL))
+    }
+
+    /// Whose writes the server need not tell. If nothing was sent since the last download, then there are none
+    /// of this database; but if there are, they are a twin's, and wanted.
+    fn asker(&self) -> Result<SiteId> {
+        if sent::since_download(self.conn)? { self.site() } else { Ok(SiteId::NIL) }
     }
 
     /// Sends everything unsent: a pass over all of it, and one more over what was refused, as a refusal
@@ -112,9 +124,10 @@ impl<'a> Session<'a> {
             self.send_pass(true, &mut report, &mut rows)?;
         }
         let up_to = up_to.min(system::highest(self.conn)?);
+        sent::set_told(self.conn, up_to)?;
         if report.unknown_tables.is_empty() && report.too_large.is_empty() {
             outbox::all_sent(self.conn)?;
-            state::set_server_version(self.conn, i64::try_from(up_to.0).unwrap_or(i64::MAX))?;
+            sent::set_acknowledged(self.conn, up_to)?;
         }
         Ok(report)
     }
@@ -129,7 +142,7 @@ impl<'a> Session<'a> {
                 return Ok(postponed);
             };
             let state = ServerState::load(self.conn)?;
-            let (site, epoch) = (self.site, state.epoch);
+            let (site, epoch) = (self.site()?, state.epoch);
             let (changes, groups, bases) =
                 (parcel.changes.clone(), parcel.groups.clone(), parcel.bases.clone());
             let request = PushRequest { site, epoch, changes, groups, bases };
@@ -186,7 +199,7 @@ impl<'a> Session<'a> {
     /// The server's time, by a pull that asks for nothing.
     fn ask_time(&mut self) -> Result<Millis> {
         let state = ServerState::load(self.conn)?;
-        let (site, epoch, from) = (self.site, state.epoch, state.cursor);
+        let (site, epoch, from) = (self.site()?, state.epoch, state.cursor);
         let (tables, held) = (Vec::new(), Vec::new());
         let request = PullRequest { site, epoch, tables, from, progress: None, held, max_bytes: 0 };
         match self.pull(Message::PullRequest(request))? {
@@ -231,6 +244,7 @@ impl<'a> Session<'a> {
             Purpose::News => ServerState::load(self.conn)?.cursor,
             Purpose::Whole | Purpose::Sight => None,
         };
+        let site = self.site()?;
         // Of a download that was cut, the pages before may have had hidden rows.
         let mut hidden = ServerState::load(self.conn)?.progress.is_some();
         loop {
@@ -242,7 +256,7 @@ impl<'a> Session<'a> {
                 Purpose::News | Purpose::Whole => Vec::new(),
             };
             let request = PullRequest {
-                site: self.site,
+                site: self.asker()?,
                 epoch: state.epoch,
                 tables: tables.to_vec(),
                 from: from.clone(),
@@ -272,7 +286,7 @@ impl<'a> Session<'a> {
                 if hidden || from.is_none() {
                     self.remove_gone(from.clone(), tables, received)?;
                 }
-                return self.finish_download(purpose, tables, end);
+                return self.finish_download(purpose, tables, end, site);
             }
         }
     }
@@ -309,14 +323,22 @@ impl<'a> Session<'a> {
         Ok(end)
     }
 
-    fn finish_download(&mut self, purpose: Purpose, tables: &[String], end: Snapshot) -> Result<()> {
+    fn finish_download(
+        &mut self,
+        purpose: Purpose,
+        tables: &[String],
+        end: Snapshot,
+        site: SiteId,
+    ) -> Result<()> {
         in_savepoint(self.conn, || {
             let mut state = ServerState::load(self.conn)?;
             if purpose == Purpose::News || state.cursor.is_none() {
                 state.cursor = Some(end);
                 state.store(self.conn)?;
+                sent::set_since_download(self.conn, false)?;
             }
-            if purpose != Purpose::News {
+            // Under a new site id all is to be downloaded anew.
+            if purpose != Purpose::News && site == self.site()? {
                 state::set_pulled(self.conn, tables, Pulled::All)?;
             }
             Ok(())
@@ -333,7 +355,8 @@ impl<'a> Session<'a> {
         let Some(epoch) = ServerState::load(self.conn)?.epoch else { return Ok(()) };
         let mut left = pieces::of(self.held(tables)?, self.transport.chunk().bytes());
         while let Some(held) = left.pop() {
-            let request = GoneRequest { site: self.site, epoch, from: from.clone(), held: held.clone() };
+            let site = self.site()?;
+            let request = GoneRequest { site, epoch, from: from.clone(), held: held.clone() };
             let reply = match self.pull(Message::GoneRequest(request)) {
                 Err(error) if error.is_too_much() => {
                     self.transport.chunk().shrink();

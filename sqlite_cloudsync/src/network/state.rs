@@ -10,7 +10,6 @@ use crate::system::{CLOCK_OFFSET, get_text, set_text};
 const EPOCH: &str = "server_epoch";
 const CURSOR: &str = "server_cursor";
 const PROGRESS: &str = "server_progress";
-const VERSION: &str = "server_version";
 const LAST_SYNC: &str = "last_sync";
 
 /// What a download is for.
@@ -74,22 +73,6 @@ impl ServerState {
             .map(|(purpose, at)| format!("{} {} {} {}", purpose.name(), at.until.0, at.after.0, at.table));
         set_text(conn, PROGRESS, progress.as_deref())
     }
-}
-
-/// The highest local version that the server has acknowledged.
-///
-/// # Errors
-/// The database failed.
-pub fn server_version(conn: &Connection) -> Result<i64> {
-    Ok(get_text(conn, VERSION)?.and_then(|text| text.parse().ok()).unwrap_or(0))
-}
-
-/// Notes that the server has everything up to this version.
-///
-/// # Errors
-/// The database failed.
-pub fn set_server_version(conn: &Connection, version: i64) -> Result<()> {
-    set_text(conn, VERSION, Some(&version.to_string()))
 }
 
 /// Notes a finished sync: when, and how far the server's clock is ahead of ours, in milliseconds.

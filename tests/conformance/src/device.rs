@@ -29,6 +29,15 @@ impl Device {
         device
     }
 
+    /// The device of a file that is there already, which may be a copy of another's.
+    ///
+    /// # Panics
+    /// The extension is missing, or the file cannot be opened.
+    pub fn open(directory: &Path, name: &str) -> Device {
+        let path = directory.join(format!("{name}.db"));
+        Device { conn: open(&path), path }
+    }
+
     /// Another connection to the same file.
     ///
     /// # Panics

@@ -1,4 +1,4 @@
-//! A wire tap: a relay between devices and PostgreSQL that keeps everything the server says.
+//! A wire tap: a relay between devices and PostgreSQL that keeps everything that either says.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -40,6 +40,7 @@ type Streams = Arc<Mutex<Vec<Vec<u8>>>>;
 pub struct Tap {
     port: u16,
     streams: Streams,
+    sent: Streams,
 }
 
 impl Tap {
@@ -51,14 +52,15 @@ impl Tap {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = listener.local_addr().expect("its address").port();
         let streams = Streams::default();
-        let heard = streams.clone();
+        let sent = Streams::default();
+        let (heard, told) = (streams.clone(), sent.clone());
         thread::spawn(move || {
             for device in listener.incoming().map_while(Result::ok) {
                 let Ok(upstream) = TcpStream::connect(server) else { continue };
-                relay(device, upstream, &heard);
+                relay(device, upstream, &heard, &told);
             }
         });
-        Tap { port, streams }
+        Tap { port, streams, sent }
     }
 
     /// The port that devices connect to, without TLS.
@@ -70,6 +72,12 @@ impl Tap {
     pub fn take(&self) -> Vec<Frame> {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         streams.iter_mut().flat_map(take_frames).collect()
+    }
+
+    /// The bytes that devices said since the last call, by connection.
+    pub fn take_sent(&self) -> Vec<Vec<u8>> {
+        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.iter_mut().map(std::mem::take).collect()
     }
 }
 
@@ -86,31 +94,37 @@ fn take_frames(stream: &mut Vec<u8>) -> Vec<Frame> {
     frames
 }
 
-fn relay(device: TcpStream, upstream: TcpStream, heard: &Streams) {
+/// A place for the bytes of one connection, in one direction.
+fn keeper(streams: &Streams) -> impl FnMut(&[u8]) + Send + 'static {
+    let streams = streams.clone();
     let index = {
-        let mut streams = heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut streams = streams.lock().unwrap_or_else(PoisonError::into_inner);
         streams.push(Vec::new());
         streams.len() - 1
     };
+    move |bytes| {
+        let mut streams = streams.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stream) = streams.get_mut(index) {
+            stream.extend_from_slice(bytes);
+        }
+    }
+}
+
+fn relay(device: TcpStream, upstream: TcpStream, heard: &Streams, told: &Streams) {
+    let (keep_heard, keep_told) = (keeper(heard), keeper(told));
     // Without this, small messages wait for each other's acknowledgement.
     for socket in [&device, &upstream] {
         socket.set_nodelay(true).expect("a TCP option");
     }
     let (device_in, upstream_out) = (device.try_clone(), upstream.try_clone());
-    let heard = heard.clone();
     thread::spawn(move || {
         if let (Ok(device), Ok(upstream)) = (device_in, upstream_out) {
-            copy(device, upstream, |_| {});
+            copy(device, upstream, keep_told);
         }
     });
     thread::spawn(move || {
         // Kept before it is passed on: what a device has read is always there to be looked at.
-        copy(upstream, device, |bytes| {
-            let mut streams = heard.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(stream) = streams.get_mut(index) {
-                stream.extend_from_slice(bytes);
-            }
-        });
+        copy(upstream, device, keep_heard);
     });
 }
 
