@@ -6,6 +6,7 @@ use cloudsync_shared::clock::{RowClock, Stamp};
 use cloudsync_shared::hlc::Version;
 use cloudsync_shared::id::{RowId, SiteId, SiteOrdinal};
 use cloudsync_shared::key::Key;
+use cloudsync_shared::merge::join_changes;
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, Row, Statement, params_from_iter};
 
@@ -185,8 +186,13 @@ impl TableReader<'_> {
                 if !self.filter.whole {
                     row.cells.retain(|cell| self.is_wanted(cell.stamp));
                 }
-                if is_any && !self.is_full() {
-                    self.push(row);
+                // Another state of the same row may stand here: no row is told twice.
+                let is_full = self.is_full();
+                let told = self.changes.rows.iter_mut().find(|told| told.key == row.key);
+                match told {
+                    Some(told) if is_any => join_changes(Some(self.table.synced.algorithm), told, row),
+                    None if is_any && !is_full => self.push(row),
+                    _ => {}
                 }
             }
         }
