@@ -37,6 +37,7 @@ pub mod system;
 pub mod table;
 pub mod transaction;
 pub mod trigger;
+mod unsendable;
 pub mod value;
 mod whole_row;
 

@@ -131,6 +131,21 @@ impl Table {
         }
     }
 
+    /// As [`Table::key_values`], of a key from another replica that is to be stored here.
+    ///
+    /// # Errors
+    /// The key does not fit the key columns: an [`value::Unfit`], which is about this row alone.
+    pub fn fitting_key(&self, key: &Key) -> rusqlite::Result<Vec<Value>> {
+        let values = self.key_values(key).map_err(|error| value::Unfit {
+            sqlstate: "42804",
+            message: error.to_string(),
+        })?;
+        for (column, value) in self.info.key.iter().zip(&values) {
+            value::check_key(column, value)?;
+        }
+        Ok(values)
+    }
+
     /// The column of an id, if the table still has it.
     pub fn column_name(&self, id: ColumnId) -> Option<&str> {
         self.schema.columns.iter().find(|column| column.id == id).map(|column| column.name.as_str())

@@ -8,7 +8,8 @@ use cloudsync_shared::key::Key;
 use cloudsync_shared::port::Refusal;
 use cloudsync_shared::value::Value;
 
-use super::refuse::{as_refusal, is_about_the_whole};
+use super::blame::named_refusal;
+use super::refuse::is_about_the_whole;
 use super::set::{Set, clock_join};
 use super::spi::{Mode, query};
 use super::table::{Table, TableColumn};
@@ -61,6 +62,31 @@ pub(super) fn read_known(table: &Table, keys: &[&[Value]]) -> Result<Vec<Option<
     Ok(known)
 }
 
+/// Reads keys; beside them those that are not keys of this table at all, each with its refusal. A device
+/// whose table has another primary key must not keep the rows of other tables from being merged.
+pub(super) fn decode_keys(
+    table: &Table,
+    keys: &[&Key],
+) -> (Vec<(Key, Vec<Value>)>, HashMap<Key, Refusal>) {
+    let mut decoded = Vec::with_capacity(keys.len());
+    let mut foreign = HashMap::new();
+    for key in keys {
+        match key.decode(table.keys.len()) {
+            Ok(values) => decoded.push(((*key).clone(), values)),
+            Err(error) => {
+                let names: Vec<&str> = table.keys.iter().map(|column| column.name.as_str()).collect();
+                let message = format!(
+                    "the key of a row does not fit table {}, whose primary key is ({}): {error}",
+                    table.relation,
+                    names.join(", ")
+                );
+                foreign.insert((*key).clone(), refusal("22P02", message));
+            }
+        }
+    }
+    (decoded, foreign)
+}
+
 /// Finds the keys that cannot name a row here, with the reason: the type refuses a value, or would
 /// write it differently, so that device and server would hold one row under two keys.
 ///
@@ -97,8 +123,8 @@ pub(super) fn refuse_keys(
             }
             Err(error) if is_about_the_whole(&error) => return Err(error),
             Err(error) => match batch.as_slice() {
-                [(key, _)] => {
-                    refused.insert(key.clone(), as_refusal(error));
+                [(key, values)] => {
+                    refused.insert(key.clone(), named_refusal(table, table.keys.iter().zip(values), error));
                 }
                 _ => {
                     let (left, right) = batch.split_at(batch.len() / 2);
@@ -150,7 +176,7 @@ fn differently_written(table: &Table, batch: &[&(Key, Vec<Value>)]) -> Result<Ve
     let printed = table.keys.iter().enumerate().filter(|(_, key)| key.kind.kind.is_printed());
     let differs = printed.map(|(at, key)| {
         let element = format!("u.k{}", at + 1);
-        format!("{} IS DISTINCT FROM {element}", key.kind.output(&key.kind.input(&element)))
+        format!("{} IS DISTINCT FROM {element}", key.kind.output(&key.kind.fitted_input(&element)))
     });
     let differs: Vec<String> = differs.collect();
     let sql = format!("SELECT u.ord FROM {} WHERE {}", set.raw("u"), differs.join(" OR "));

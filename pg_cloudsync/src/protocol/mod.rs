@@ -8,6 +8,7 @@
 //! `visible`, `view`, `item`, `lock`, `reread`, `sight` → `write` → `store` → `push`, `groups`, `pull`, `gone`, `changes` →
 //! `payload`.
 
+mod blame;
 mod changes;
 mod cursor;
 mod gone;

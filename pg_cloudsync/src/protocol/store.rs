@@ -12,10 +12,11 @@ use cloudsync_shared::schema::TableSchema;
 use cloudsync_shared::value::Value;
 use roaring::RoaringTreemap;
 
+use super::blame::named_refusal;
 use super::item::{Item, Work};
-use super::known::{Known, read_known, refuse_keys};
+use super::known::{Known, decode_keys, read_known, refuse_keys};
 use super::lock::lock_rows;
-use super::refuse::{as_refusal, is_about_the_whole};
+use super::refuse::is_about_the_whole;
 use super::sight;
 use super::sites::SiteNames;
 use super::spi::Mode;
@@ -270,7 +271,9 @@ impl<'a> PgStore<'a> {
         if item.known != known && item.tries < MAX_TRIES {
             stack.push(batch);
         } else {
-            let refused = RowOutcome::Refused(as_refusal(error));
+            let cells = item.cells(work).into_iter();
+            let cells = cells.filter_map(|(id, value)| Some((work.table.column(id)?, value)));
+            let refused = RowOutcome::Refused(named_refusal(work.table, cells, error));
             self.conclude(work, item, refused, outcomes);
         }
         Ok(())
@@ -308,11 +311,9 @@ impl Store for PgStore<'_> {
         keys: &[&Key],
     ) -> Result<Vec<Option<RowClock<SiteId>>>, PgError> {
         let table = self.table(&schema.name)?;
-        let mut decoded = Vec::with_capacity(keys.len());
-        for key in keys {
-            decoded.push(((*key).clone(), key.decode(table.keys.len())?));
-        }
+        let (mut decoded, foreign) = decode_keys(table, keys);
         self.refused_keys = refuse_keys(table, &decoded)?;
+        self.refused_keys.extend(foreign);
         decoded.retain(|(key, _)| !self.refused_keys.contains_key(key));
         let values: Vec<&[Value]> = decoded.iter().map(|(_, values)| values.as_slice()).collect();
         let known = read_known(table, &values)?;

@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod random;
 pub mod rls;
 pub mod server;
+pub mod types;
 
 /// The value of a variable that the tests cannot run without.
 ///
