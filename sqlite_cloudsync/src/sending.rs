@@ -117,13 +117,7 @@ fn columns(table: &Table, prefix: &str) -> String {
 }
 
 /// The cells of a row whose columns stand from `first` on.
-fn cells(
-    table: &Table,
-    row: &Row<'_>,
-    first: usize,
-    clock: &RowClock<SiteId>,
-    unsent: i64,
-) -> Result<Cells> {
+fn cells(table: &Table, row: &Row<'_>, first: usize, clock: &RowClock<SiteId>, unsent: i64) -> Result<Cells> {
     let mut cells = Cells { told: Vec::with_capacity(table.schema.columns.len()), unsendable: None };
     for (index, column) in table.schema.columns.iter().enumerate() {
         let stamp = clock.cell(column.id);

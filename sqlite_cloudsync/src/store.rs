@@ -204,12 +204,9 @@ impl Store for SqliteStore<'_> {
             let stored: Option<Vec<u8>> = read.query_row([&key.0], |row| row.get(0)).optional()?;
             let clock = match stored {
                 Some(bytes) => Some(RowClock::from_bytes(&bytes)?),
-                // A key that does not fit is refused when its row is written.
                 None if table.synced.base => {
-                    let values = table.key_values(key).unwrap_or_default();
-                    let is_there = values.len() == table.info.key.len()
-                        && exists.exists(params_from_iter(values.iter().map(Bound)))?;
-                    is_there.then(base_clock)
+                    let values = table.key_values(key)?;
+                    exists.exists(params_from_iter(values.iter().map(Bound)))?.then(base_clock)
                 }
                 None => None,
             };

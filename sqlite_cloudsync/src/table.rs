@@ -134,16 +134,20 @@ impl Table {
     /// As [`Table::key_values`], of a key from another replica that is to be stored here.
     ///
     /// # Errors
-    /// The key does not fit the key columns: an [`value::Unfit`], which is about this row alone.
-    pub fn fitting_key(&self, key: &Key) -> rusqlite::Result<Vec<Value>> {
-        let values = self.key_values(key).map_err(|error| value::Unfit {
-            sqlstate: "42804",
-            message: error.to_string(),
-        })?;
-        for (column, value) in self.info.key.iter().zip(&values) {
-            value::check_key(column, value)?;
+    /// As [`Table::key_values`]; or a key column would store another value: a [`value::Unfit`], which is
+    /// about this row alone.
+    pub fn fitting_key(&self, key: &Key) -> Result<Vec<Value>> {
+        let values = self.key_values(key)?;
+        let misfit = self
+            .info
+            .key
+            .iter()
+            .zip(&values)
+            .find_map(|(column, value)| value::check_key(column, value).err());
+        match misfit {
+            Some(unfit) => Err(Error::Sqlite(unfit.into())),
+            None => Ok(values),
         }
-        Ok(values)
     }
 
     /// The column of an id, if the table still has it.

@@ -78,7 +78,12 @@ pub fn note_key(conn: &Connection, table: &Table, row: &Row<'_>, first: usize, r
         cells: Vec::new(),
         past: Default::default(),
     };
-    note_refusal(conn, table, &change, format!("{reason}: the row stays on this device until that is changed"))
+    note_refusal(
+        conn,
+        table,
+        &change,
+        format!("{reason}: the row stays on this device until that is changed"),
+    )
 }
 
 fn note_refusal(conn: &Connection, table: &Table, change: &RowChange, message: String) -> Result<()> {

@@ -79,7 +79,18 @@ unsafe fn value_of(datum: pg_sys::Datum, kind: pg_sys::Oid) -> Result<Value> {
             pg_sys::INT2OID => i16::from_datum(datum, false).map(|number| Value::Integer(number.into())),
             pg_sys::INT4OID => i32::from_datum(datum, false).map(|number| Value::Integer(number.into())),
             pg_sys::INT8OID => i64::from_datum(datum, false).map(Value::Integer),
-            pg_sys::OIDOID => u32::from_datum(datum, false).map(|number| Value::Integer(number.into())),
+            pg_sys::OIDOID
+            | pg_sys::REGCLASSOID
+            | pg_sys::REGCOLLATIONOID
+            | pg_sys::REGCONFIGOID
+            | pg_sys::REGDICTIONARYOID
+            | pg_sys::REGNAMESPACEOID
+            | pg_sys::REGOPEROID
+            | pg_sys::REGOPERATOROID
+            | pg_sys::REGPROCOID
+            | pg_sys::REGPROCEDUREOID
+            | pg_sys::REGROLEOID
+            | pg_sys::REGTYPEOID => u32::from_datum(datum, false).map(|number| Value::Integer(number.into())),
             pg_sys::BOOLOID => bool::from_datum(datum, false).map(|truth| Value::Integer(truth.into())),
             pg_sys::FLOAT4OID => f32::from_datum(datum, false).map(|number| Value::Real(number.into())),
             pg_sys::FLOAT8OID => f64::from_datum(datum, false).map(Value::Real),

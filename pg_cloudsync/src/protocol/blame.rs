@@ -33,7 +33,8 @@ pub(super) fn named_refusal<'v>(
 /// Class 22 is about data; a domain's CHECK has the code of a table's.
 fn is_about_a_value(refusal: &Refusal) -> bool {
     let is_named = refusal.message.starts_with("column ");
-    !is_named && (refusal.sqlstate.starts_with("22") || matches!(refusal.sqlstate.as_str(), "23514" | "23502"))
+    !is_named
+        && (refusal.sqlstate.starts_with("22") || matches!(refusal.sqlstate.as_str(), "23514" | "23502"))
 }
 
 /// Whether the column refuses this value by itself with the same error. The value is read as part of a

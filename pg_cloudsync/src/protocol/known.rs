@@ -62,31 +62,6 @@ pub(super) fn read_known(table: &Table, keys: &[&[Value]]) -> Result<Vec<Option<
     Ok(known)
 }
 
-/// Reads keys; beside them those that are not keys of this table at all, each with its refusal. A device
-/// whose table has another primary key must not keep the rows of other tables from being merged.
-pub(super) fn decode_keys(
-    table: &Table,
-    keys: &[&Key],
-) -> (Vec<(Key, Vec<Value>)>, HashMap<Key, Refusal>) {
-    let mut decoded = Vec::with_capacity(keys.len());
-    let mut foreign = HashMap::new();
-    for key in keys {
-        match key.decode(table.keys.len()) {
-            Ok(values) => decoded.push(((*key).clone(), values)),
-            Err(error) => {
-                let names: Vec<&str> = table.keys.iter().map(|column| column.name.as_str()).collect();
-                let message = format!(
-                    "the key of a row does not fit table {}, whose primary key is ({}): {error}",
-                    table.relation,
-                    names.join(", ")
-                );
-                foreign.insert((*key).clone(), refusal("22P02", message));
-            }
-        }
-    }
-    (decoded, foreign)
-}
-
 /// Finds the keys that cannot name a row here, with the reason: the type refuses a value, or would
 /// write it differently, so that device and server would hold one row under two keys.
 ///
@@ -147,7 +122,7 @@ fn judge(column: &TableColumn, value: &Value) -> Judgement {
         return Judgement::Refused(reason);
     }
     if column.kind.keeps(value) {
-        return Judgement::Fits;
+        return if column.kind.cast_may_fail() { Judgement::Look } else { Judgement::Fits };
     }
     match (column.kind.kind, value) {
         (kind, Value::Text(_)) if kind.is_printed() => Judgement::Look,
@@ -173,7 +148,8 @@ fn differently_written(table: &Table, batch: &[&(Key, Vec<Value>)]) -> Result<Ve
     let keys: Vec<&[Value]> = batch.iter().map(|(_, values)| values.as_slice()).collect();
     let mut set = Set::default();
     set.push_keys(&table.keys, &keys)?;
-    let printed = table.keys.iter().enumerate().filter(|(_, key)| key.kind.kind.is_printed());
+    let looked_at = |key: &TableColumn| key.kind.kind.is_printed() || key.kind.cast_may_fail();
+    let printed = table.keys.iter().enumerate().filter(|(_, key)| looked_at(key));
     let differs = printed.map(|(at, key)| {
         let element = format!("u.k{}", at + 1);
         format!("{} IS DISTINCT FROM {element}", key.kind.output(&key.kind.fitted_input(&element)))

@@ -14,7 +14,7 @@ use roaring::RoaringTreemap;
 
 use super::blame::named_refusal;
 use super::item::{Item, Work};
-use super::known::{Known, decode_keys, read_known, refuse_keys};
+use super::known::{Known, read_known, refuse_keys};
 use super::lock::lock_rows;
 use super::refuse::is_about_the_whole;
 use super::sight;
@@ -311,9 +311,11 @@ impl Store for PgStore<'_> {
         keys: &[&Key],
     ) -> Result<Vec<Option<RowClock<SiteId>>>, PgError> {
         let table = self.table(&schema.name)?;
-        let (mut decoded, foreign) = decode_keys(table, keys);
+        let mut decoded = Vec::with_capacity(keys.len());
+        for key in keys {
+            decoded.push(((*key).clone(), key.decode(table.keys.len())?));
+        }
         self.refused_keys = refuse_keys(table, &decoded)?;
-        self.refused_keys.extend(foreign);
         decoded.retain(|(key, _)| !self.refused_keys.contains_key(key));
         let values: Vec<&[Value]> = decoded.iter().map(|(_, values)| values.as_slice()).collect();
         let known = read_known(table, &values)?;

@@ -18,6 +18,8 @@ const MAX_NAME: usize = 63;
 pub(super) enum Kind {
     /// `smallint`, `integer`, `bigint` with the bounds of the type: as integer.
     Integer { least: i64, most: i64 },
+    /// `oid`, `regclass` and the like: as the number, for the name depends on the session's search path.
+    Object,
     /// `boolean`: as 0 or 1.
     Boolean,
     /// `real`: as float, not every float fits.
@@ -65,8 +67,7 @@ impl Kind {
             Some("int2") => Kind::Integer { least: i16::MIN.into(), most: i16::MAX.into() },
             Some("int4") => Kind::Integer { least: i32::MIN.into(), most: i32::MAX.into() },
             Some("int8") => Kind::Integer { least: i64::MIN, most: i64::MAX },
-            // The names of what these number depend on the session's search path.
-            Some(name) if is_object_number(name) => Kind::Integer { least: 0, most: u32::MAX.into() },
+            Some(name) if is_object_number(name) => Kind::Object,
             Some("bool") => Kind::Boolean,
             Some("float4") => Kind::Single,
             Some("float8") => Kind::Double,
@@ -104,8 +105,14 @@ impl Kind {
 /// Whether a type of `pg_catalog` is the number of an object: `oid` and what shows it as a name.
 fn is_object_number(name: &str) -> bool {
     name == "oid"
-        || matches!(name.strip_prefix("reg"), Some("class" | "collation" | "config" | "dictionary" | "namespace"))
-        || matches!(name.strip_prefix("reg"), Some("oper" | "operator" | "proc" | "procedure" | "role" | "type"))
+        || matches!(
+            name.strip_prefix("reg"),
+            Some("class" | "collation" | "config" | "dictionary" | "namespace")
+        )
+        || matches!(
+            name.strip_prefix("reg"),
+            Some("oper" | "operator" | "proc" | "procedure" | "role" | "type")
+        )
 }
 
 /// The digits after the point that a `numeric` column keeps, from its type modifier: precision in the
@@ -133,7 +140,7 @@ impl ColumnType {
     /// SQL that reads a column so that [`ColumnType::read`] understands it.
     pub(super) fn output(&self, column: &str) -> String {
         match self.kind {
-            Kind::Integer { .. } => format!("CAST({column} AS pg_catalog.int8)"),
+            Kind::Integer { .. } | Kind::Object => format!("CAST({column} AS pg_catalog.int8)"),
             Kind::Boolean => format!("CAST(CAST({column} AS pg_catalog.int4) AS pg_catalog.int8)"),
             Kind::Single | Kind::Double => format!("CAST({column} AS pg_catalog.float8)"),
             Kind::Blob => format!("CAST({column} AS pg_catalog.bytea)"),
@@ -141,16 +148,23 @@ impl ColumnType {
                 format!("CAST({column} AS pg_catalog.text)")
             }
             Kind::NumericKey => format!("CAST(pg_catalog.trim_scale({column}) AS pg_catalog.text)"),
-            Kind::Formatted => {
-                format!("CASE WHEN {column} IS NOT NULL THEN pg_catalog.format('%s', {column}) END")
-            }
+            Kind::Formatted => format!(
+                // A composite value with a field that is NULL would be neither NULL nor NOT NULL.
+                "CASE WHEN pg_catalog.num_nonnulls({column}) OPERATOR(pg_catalog.=) 1 \
+                    THEN pg_catalog.format('%s', {column}) END"
+            ),
         }
     }
 
     /// SQL that turns an element of the argument into a value of the type. Length and precision are
     /// left to the assignment, which refuses what an explicit cast would cut off.
     pub(super) fn input(&self, element: &str) -> String {
-        format!("CAST({element} AS {})", self.name)
+        let name = &self.name;
+        match self.kind {
+            // From text these would be looked up by name.
+            Kind::Object => format!("CAST(CAST({element} AS pg_catalog.oid) AS {name})"),
+            _ => format!("CAST({element} AS {name})"),
+        }
     }
 
     /// As [`ColumnType::input`], but cut to the column's length or precision.
@@ -161,7 +175,9 @@ impl ColumnType {
     /// Reads a column selected by [`ColumnType::output`].
     pub(super) fn read(&self, row: &Row<'_, '_>, column: usize) -> Result<Value, PgError> {
         Ok(match self.kind {
-            Kind::Integer { .. } | Kind::Boolean => row.long(column)?.map_or(Value::Null, Value::Integer),
+            Kind::Integer { .. } | Kind::Object | Kind::Boolean => {
+                row.long(column)?.map_or(Value::Null, Value::Integer)
+            }
             Kind::Single | Kind::Double => row.real(column)?.map_or(Value::Null, Value::Real),
             Kind::Blob => row.bytes(column)?.map_or(Value::Null, Value::Blob),
             _ => row.text(column)?.map_or(Value::Null, Value::Text),
@@ -223,6 +239,13 @@ impl ColumnType {
         }
     }
 
+    /// Whether the cast of a text that has the type's own form may fail: a day that no month has, a label
+    /// that no enum has.
+    pub(super) fn cast_may_fail(&self) -> bool {
+        let is_plain = matches!(self.name.as_str(), "pg_catalog.text" | "pg_catalog.varchar");
+        matches!(self.kind, Kind::Moment(_)) || (self.kind == Kind::Text && !is_plain)
+    }
+
     /// Whether it is one of the two types of JSON.
     pub(super) fn is_json(&self) -> bool {
         matches!(self.name.as_str(), "pg_catalog.json" | "pg_catalog.jsonb")
@@ -233,6 +256,7 @@ impl ColumnType {
         match (self.kind, value) {
             (_, Value::Null) => true,
             (Kind::Integer { least, most }, Value::Integer(number)) => (least..=most).contains(number),
+            (Kind::Object, Value::Integer(number)) => u32::try_from(*number).is_ok(),
             (Kind::Boolean, Value::Integer(number)) => matches!(number, 0 | 1),
             (Kind::Double, Value::Real(_)) => true,
             (Kind::Blob, Value::Blob(_)) => true,

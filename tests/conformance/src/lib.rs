@@ -11,6 +11,7 @@ pub mod random;
 pub mod rls;
 pub mod server;
 pub mod types;
+pub mod values;
 
 /// The value of a variable that the tests cannot run without.
 ///
