@@ -130,3 +130,47 @@ pub fn check_drift(batch: &ChangeBatch, present: Present) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Stamp;
+    use crate::hlc::Version;
+    use crate::id::{CausalLength, SiteId};
+    use crate::schema::Algorithm;
+    use crate::value::Value;
+
+    fn row(key: &[Value]) -> RowChange {
+        RowChange {
+            row_id: None,
+            key: Key::encode(key).unwrap(),
+            length: CausalLength::FIRST,
+            life: Stamp { version: Version::NEVER, site: SiteId::NIL },
+            cells: Vec::new(),
+            past: Default::default(),
+        }
+    }
+
+    #[test]
+    fn keys_of_another_table_are_refused_in_their_places() {
+        let (one, two) = (Value::Integer(1), Value::Integer(2));
+        let fits = |number: &Value| vec![number.clone(), Value::Integer(7)];
+        let rows = vec![row(std::slice::from_ref(&one)), row(&fits(&one)), row(&fits(&two)), row(&[two])];
+        let mut changes =
+            TableChanges { table: "t".into(), algorithm: None, columns: Vec::new(), rows: rows.clone() };
+        let schema = TableSchema {
+            name: "t".into(),
+            algorithm: Algorithm::Cls,
+            key: vec!["a".into(), "b".into()],
+            columns: Vec::new(),
+        };
+        let misfits = take_misfits(&schema, &mut changes);
+        assert_eq!(changes.rows, rows[1..3]);
+        let outcomes = put_back(&mut changes, vec![RowOutcome::Kept(None), RowOutcome::Dead], misfits);
+        assert_eq!(changes.rows, rows);
+        assert!(matches!(
+            outcomes.as_slice(),
+            [RowOutcome::Refused(_), RowOutcome::Kept(None), RowOutcome::Dead, RowOutcome::Refused(_)]
+        ));
+    }
+}

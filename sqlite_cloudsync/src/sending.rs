@@ -61,7 +61,7 @@ impl<'a> RowReader<'a> {
         Ok(RowReader { conn, table, sites, select, has_unsendable: false })
     }
 
-    /// Whether a row was left out because no other replica could hold a value of it.
+    /// Whether the last row was left out because no other replica could hold a value of it.
     pub fn has_unsendable(&self) -> bool {
         self.has_unsendable
     }
@@ -73,6 +73,7 @@ impl<'a> RowReader<'a> {
     /// # Errors
     /// The database failed.
     pub fn change(&mut self, key: &Key, clock: &[u8], unsent: i64) -> Result<Option<RowChange>> {
+        self.has_unsendable = false;
         let clock = self.with_sites(&RowClock::from_bytes(clock)?)?;
         let mut change = RowChange {
             row_id: None,

@@ -16,7 +16,7 @@ use super::blame::named_refusal;
 use super::item::{Item, Work};
 use super::known::{Known, read_known, refuse_keys};
 use super::lock::lock_rows;
-use super::refuse::is_about_the_whole;
+use super::refuse::{as_refusal, is_about_the_whole};
 use super::sight;
 use super::sites::SiteNames;
 use super::spi::Mode;
@@ -31,6 +31,8 @@ const MAX_TRIES: u32 = 10;
 /// From this try on a batch is split, and a single row's clock is taken to be moved by a trigger of
 /// its own write.
 const PATIENT_TRIES: u32 = 2;
+/// For how many refused rows of one push the column at fault is looked for, which takes a few statements.
+const MAX_NAMED: usize = 1_000;
 /// The most rows written by one statement.
 const MAX_BATCH: usize = 20_000;
 
@@ -52,6 +54,8 @@ pub(super) struct PgStore<'a> {
     accepted: Version,
     /// Rows, by table and key, that have another causal length here than the device has given them.
     pub(super) renewed: HashSet<(String, Key)>,
+    /// For how many refused rows the column at fault was looked for.
+    named: usize,
     /// Keys of the table in hand that cannot name a row here.
     refused_keys: HashMap<Key, Refusal>,
     /// Rows of the table in hand that the server knows.
@@ -85,6 +89,7 @@ impl<'a> PgStore<'a> {
             touched: BTreeMap::new(),
             accepted: Version::NEVER,
             renewed: HashSet::new(),
+            named: 0,
             refused_keys: HashMap::new(),
             known: HashMap::new(),
         }
@@ -273,8 +278,12 @@ impl<'a> PgStore<'a> {
         } else {
             let cells = item.cells(work).into_iter();
             let cells = cells.filter_map(|(id, value)| Some((work.table.column(id)?, value)));
-            let refused = RowOutcome::Refused(named_refusal(work.table, cells, error));
-            self.conclude(work, item, refused, outcomes);
+            self.named += 1;
+            let refusal = match self.named {
+                ..=MAX_NAMED => named_refusal(work.table, cells, error),
+                _ => as_refusal(error),
+            };
+            self.conclude(work, item, RowOutcome::Refused(refusal), outcomes);
         }
         Ok(())
     }

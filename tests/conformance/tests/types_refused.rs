@@ -134,6 +134,22 @@ fn a_row_that_stood_there_before_init_with_text_that_is_not_utf8_is_sent_whole_w
 }
 
 #[test]
+fn a_transaction_with_text_that_is_not_utf8_waits_as_a_whole() {
+    let mut pair = Pair::new(&TEXTS.replace("INTEGER", "bigint"), TEXTS, &["note"]);
+    pair.device.run("SELECT cloudsync_set_table('note', 'atomic', '1')");
+    pair.device.run(
+        "BEGIN; INSERT INTO note VALUES ('a', 'fine', 1); INSERT INTO note VALUES ('b', CAST(x'ff' AS TEXT), 2); COMMIT;
+         BEGIN; INSERT INTO note VALUES ('c', 'fine', 3); INSERT INTO note VALUES ('d', 'fine', 4); COMMIT;",
+    );
+    pair.device.sync();
+    assert_eq!(pair.server.dump("SELECT id FROM note"), [r#""c""#, r#""d""#]);
+    assert_eq!(pair.rejections().len(), 1);
+    pair.device.run("UPDATE note SET body = 'mended' WHERE id = 'b'");
+    pair.device.sync();
+    assert_eq!(pair.server.dump("SELECT id FROM note"), [r#""a""#, r#""b""#, r#""c""#, r#""d""#]);
+}
+
+#[test]
 fn nan_of_the_server_is_parked_and_not_made_null() {
     let table = "CREATE TABLE item (id text PRIMARY KEY, f double precision);";
     let mut pair = Pair::new(table, "CREATE TABLE item (id TEXT PRIMARY KEY NOT NULL, f REAL);", &["item"]);
