@@ -297,3 +297,18 @@ fn a_key_that_the_devices_column_would_turn_into_another_is_parked() {
         pair.parked()
     );
 }
+
+#[test]
+fn a_key_of_the_server_that_is_too_long_to_travel_holds_up_no_other_row() {
+    let mut pair = Pair::new(
+        "CREATE TABLE item (id text PRIMARY KEY, v text);",
+        "CREATE TABLE item (id TEXT PRIMARY KEY NOT NULL, v TEXT);",
+        &["item"],
+    );
+    pair.server.run("INSERT INTO item VALUES (repeat('x', 20000), 'long'), ('a', 'short')");
+    pair.device.sync();
+    assert_eq!(pair.device.dump("SELECT id, v FROM item"), [r#""a"|"short""#]);
+    pair.server.run("UPDATE item SET v = v || ' again'");
+    pair.device.sync();
+    assert_eq!(pair.device.dump("SELECT id, v FROM item"), [r#""a"|"short again""#]);
+}
