@@ -10,7 +10,7 @@ use crate::hlc::{Millis, Version};
 use crate::id::{ColumnId, SiteId};
 use crate::key::Key;
 use crate::merge::{StoredText, columns_here, plan_table, resolve_texts};
-use crate::port::{RowOutcome, Store};
+use crate::port::{Refusal, RowOutcome, Store};
 use crate::schema::TableSchema;
 
 /// The receiver's time, and how far ahead of it a version may be.
@@ -51,14 +51,13 @@ pub fn merge_batch<S: Store>(
             continue;
         };
         changes.fold();
-        for row in &changes.rows {
-            row.key.decode(schema.key.len())?;
-        }
+        let misfits = take_misfits(&schema, changes);
         let keys: Vec<&Key> = changes.rows.iter().map(|row| &row.key).collect();
         let clocks = store.clocks(&schema, &keys)?;
         resolve(store, &schema, changes, &clocks)?;
         let plan = plan_table(&schema, changes, clocks)?;
-        outcomes.push(TableOutcome::Rows(store.apply(&plan)?));
+        let rows = store.apply(&plan)?;
+        outcomes.push(TableOutcome::Rows(put_back(changes, rows, misfits)));
     }
     store.observe(batch.highest())?;
     Ok(outcomes)
@@ -121,6 +120,59 @@ pub fn check_written(batch: &ChangeBatch) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// The SQLSTATE of a key that is not one of the table's.
+const KEY_MISFIT: &str = "22P02";
+
+/// A row that was taken out, its place, and why.
+type Misfit = (usize, RowChange, Refusal);
+
+/// Takes out the rows whose keys are not keys of this table: the sender's table has another primary key.
+/// They are refused one by one, for the rest of the batch has nothing to do with them.
+fn take_misfits(schema: &TableSchema, changes: &mut TableChanges) -> Vec<Misfit> {
+    let is_misfit = |row: &RowChange| row.key.decode(schema.key.len()).is_err();
+    if !changes.rows.iter().any(is_misfit) {
+        return Vec::new();
+    }
+    let rows = std::mem::take(&mut changes.rows);
+    let mut misfits = Vec::new();
+    for (at, row) in rows.into_iter().enumerate() {
+        match row.key.decode(schema.key.len()) {
+            Ok(_) => changes.rows.push(row),
+            Err(error) => {
+                let message = format!(
+                    "the key of a row does not fit table {}, whose primary key is ({}): {error}",
+                    schema.name,
+                    schema.key.join(", ")
+                );
+                misfits.push((at, row, Refusal { sqlstate: KEY_MISFIT.to_owned(), message }));
+            }
+        }
+    }
+    misfits
+}
+
+/// Puts rows back into their places, refused.
+fn put_back(changes: &mut TableChanges, outcomes: Vec<RowOutcome>, misfits: Vec<Misfit>) -> Vec<RowOutcome> {
+    if misfits.is_empty() {
+        return outcomes;
+    }
+    let count = outcomes.len() + misfits.len();
+    let mut rest = std::mem::take(&mut changes.rows).into_iter().zip(outcomes);
+    let mut misfits = misfits.into_iter().peekable();
+    let mut all = Vec::with_capacity(count);
+    for place in 0..count {
+        let next = match misfits.next_if(|(at, ..)| *at == place) {
+            Some((_, row, refusal)) => Some((row, RowOutcome::Refused(refusal))),
+            None => rest.next(),
+        };
+        if let Some((row, outcome)) = next {
+            changes.rows.push(row);
+            all.push(outcome);
+        }
+    }
+    all
 }
 
 /// Checks that no version of a batch is too far ahead of the present.

@@ -112,14 +112,16 @@ REVOKE ALL ON ALL SEQUENCES IN SCHEMA cloudsync FROM PUBLIC;
 -- text form of values and spare the compiling of statements that run once; the search path stays the caller's, whose triggers run inside.
 CREATE FUNCTION @extschema@.cloudsync_push(request bytea) RETURNS bytea
     VOLATILE STRICT PARALLEL UNSAFE
-    SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    SET lc_monetary = 'C' SET array_nulls = on SET xmloption = content
     SET jit = off
     -- A push holds the locks of what it has written: it does not wait long for more. The device tries again.
     SET lock_timeout = '5s'
     LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_push_wrapper';
 CREATE FUNCTION @extschema@.cloudsync_pull(request bytea) RETURNS bytea
     STABLE STRICT PARALLEL UNSAFE
-    SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    SET lc_monetary = 'C' SET array_nulls = on SET xmloption = content
     SET jit = off
     LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_pull_wrapper';
 
@@ -171,25 +173,29 @@ CREATE AGGREGATE @extschema@.cloudsync_payload_encode(tbl text, pk bytea, col_na
 );
 CREATE FUNCTION @extschema@.cloudsync_payload_apply(payload bytea) RETURNS int
     VOLATILE STRICT PARALLEL UNSAFE
-    SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    SET lc_monetary = 'C' SET array_nulls = on SET xmloption = content
     SET jit = off
     LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_payload_apply_wrapper';
 CREATE FUNCTION @extschema@.cloudsync_payload_decode(payload bytea) RETURNS int
     VOLATILE STRICT PARALLEL UNSAFE
-    SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    SET lc_monetary = 'C' SET array_nulls = on SET xmloption = content
     SET jit = off
     LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_payload_apply_wrapper';
 
 -- Keys and values as changes show them. They touch no table; values are printed in the fixed form.
 CREATE FUNCTION @extschema@.cloudsync_pk_encode(VARIADIC key "any") RETURNS bytea
     STABLE PARALLEL SAFE
-    SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    SET lc_monetary = 'C' SET array_nulls = on SET xmloption = content
     LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_pk_encode_wrapper';
 CREATE FUNCTION @extschema@.cloudsync_pk_decode(pk bytea, index int) RETURNS text
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_pk_decode_wrapper';
 CREATE FUNCTION @extschema@.cloudsync_encode_value(value anyelement) RETURNS bytea
     STABLE PARALLEL SAFE
-    SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    SET lc_monetary = 'C' SET array_nulls = on SET xmloption = content
     LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_encode_value_wrapper';
 CREATE FUNCTION @extschema@.cloudsync_uuid_text(id bytea, dash boolean DEFAULT true) RETURNS text
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_uuid_text_wrapper';

@@ -33,6 +33,14 @@ pub struct ColumnInfo {
     pub generated: bool,
 }
 
+impl ColumnInfo {
+    /// Whether whole numbers are read back as floats.
+    pub fn is_real(&self) -> bool {
+        let is_float = ["REAL", "FLOA", "DOUB"].iter().any(|word| self.declared.contains(word));
+        self.affinity == Affinity::Numeric && is_float && !self.declared.contains("INT")
+    }
+}
+
 /// A unique index beside the primary key.
 #[derive(Clone, Debug)]
 pub struct UniqueIndex {

@@ -22,6 +22,7 @@ use crate::sent::{BULK_ROWS, UNSENT_BULK, UNSENT_WHOLE};
 use crate::system::{self, SyncedTable};
 use crate::table::{MASK_BITS, Table, journal_table};
 use crate::trigger::{OP_DELETE, OP_HINT, OP_HINT_PRIVATE, OP_INSERT};
+use crate::unsendable;
 use crate::value::Bound;
 use crate::{buried, given, groups, init, parked, quote, sent};
 
@@ -234,6 +235,9 @@ impl TableFold<'_> {
             let key = match self.table.key_of(row, 3)? {
                 Ok(key) => key,
                 Err(reason) => {
+                    if !matches!(row.get(1)?, OP_DELETE | OP_HINT) {
+                        unsendable::note_key(self.conn, self.table, row, 3, &reason)?;
+                    }
                     folded.skipped.push(format!("table {}: {reason}", self.table.synced.name));
                     continue;
                 }

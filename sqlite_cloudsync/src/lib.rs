@@ -44,6 +44,7 @@ pub mod table;
 pub mod transaction;
 pub mod trigger;
 pub mod twin;
+mod unsendable;
 pub mod value;
 mod whole_row;
 

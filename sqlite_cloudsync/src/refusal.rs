@@ -3,12 +3,21 @@
 use cloudsync_shared::port::Refusal;
 use rusqlite::{Error, ErrorCode, ffi};
 
+use crate::value::Unfit;
+
 /// The SQLSTATE of a value that must be unique and is not.
 pub const UNIQUE: &str = "23505";
 
 /// The refusal that an error stands for; `None` if the database failed as a whole.
 pub fn of(error: &Error) -> Option<Refusal> {
-    let Error::SqliteFailure(code, message) = error else { return None };
+    let (code, message) = match error {
+        Error::SqliteFailure(code, message) => (code, message),
+        Error::ToSqlConversionFailure(reason) => {
+            let Unfit { sqlstate, message } = reason.downcast_ref::<Unfit>()?.clone();
+            return Some(Refusal { sqlstate: sqlstate.to_owned(), message });
+        }
+        _ => return None,
+    };
     let sqlstate = match (code.code, code.extended_code) {
         (ErrorCode::ConstraintViolation, extended) => constraint_state(extended),
         (ErrorCode::TypeMismatch, _) => "22P02",

@@ -40,6 +40,18 @@ pub struct Rejection<'a> {
 /// # Errors
 /// The database failed.
 pub fn record(conn: &Connection, rejection: &Rejection<'_>) -> Result<()> {
+    insert(conn, rejection, false)
+}
+
+/// As [`record`], but not if the same is listed already.
+///
+/// # Errors
+/// As [`record`].
+pub fn record_once(conn: &Connection, rejection: &Rejection<'_>) -> Result<()> {
+    insert(conn, rejection, true)
+}
+
+fn insert(conn: &Connection, rejection: &Rejection<'_>, once: bool) -> Result<()> {
     let Rejection { table, columns, change, refusal } = rejection;
     let mut values = serde_json::Map::new();
     for (name, value) in table.schema.key.iter().zip(change.key.decode(table.schema.key.len())?) {
@@ -53,7 +65,9 @@ pub fn record(conn: &Connection, rejection: &Rejection<'_>) -> Result<()> {
     let operation = if change.length.is_alive() { "write" } else { "delete" };
     conn.prepare_cached(
         "INSERT INTO main.cloudsync_rejections (tbl, pk, operation, columns, sqlstate, message, rejected_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT (?8 AND EXISTS (
+             SELECT 1 FROM main.cloudsync_rejections WHERE (tbl, pk, operation, columns, sqlstate, message) \
+                 = (?1, ?2, ?3, ?4, ?5, ?6)))",
     )?
     .execute(params![
         table.schema.name,
@@ -62,16 +76,20 @@ pub fn record(conn: &Connection, rejection: &Rejection<'_>) -> Result<()> {
         serde_json::Value::Object(values).to_string(),
         refusal.sqlstate,
         refusal.message,
-        apply::now().0 as i64
+        apply::now().0 as i64,
+        once
     ])?;
     Ok(())
 }
 
-/// JSON has no bytes: a blob is shown as `{"blob": "hex"}`.
+/// JSON has no bytes: a blob is shown as `{"blob": "hex"}`. Nor has it infinities: they are shown as text.
 fn to_json(value: &Value) -> serde_json::Value {
     match value {
         Value::Null => serde_json::Value::Null,
         Value::Integer(number) => json!(number),
+        Value::Real(number) if number.is_infinite() => {
+            json!(if *number > 0.0 { "Infinity" } else { "-Infinity" })
+        }
         Value::Real(number) => json!(number),
         Value::Text(text) => json!(text),
         Value::Blob(bytes) => {

@@ -11,11 +11,12 @@ use cloudsync_shared::change::RowChange;
 use cloudsync_shared::id::ColumnId;
 use cloudsync_shared::merge::{PlannedRow, RowAction, TablePlan};
 use cloudsync_shared::port::Refusal;
+use cloudsync_shared::value::Value;
 use rusqlite::{Connection, Statement, params_from_iter};
 
 use crate::error::{Error, Result};
 use crate::table::Table;
-use crate::value::Bound;
+use crate::value::{Bound, NOT_REPRESENTABLE};
 use crate::{buried, catalog, quote, refusal};
 
 /// What became of a write.
@@ -87,10 +88,22 @@ impl<'a> RowWriter<'a> {
         match done {
             Ok(_) => Ok(Written::Done),
             Err(Error::Sqlite(error)) => match refusal::of(&error) {
-                Some(refusal) => Ok(Written::Refused(refusal)),
+                Some(refusal) => Ok(Written::Refused(self.naming_column(change, refusal))),
                 None => Err(Error::Sqlite(error)),
             },
             Err(error) => Err(error),
+        }
+    }
+
+    /// Says which column a NaN is for.
+    fn naming_column(&self, change: &RowChange, refusal: Refusal) -> Refusal {
+        let is_nan = |value: &Value| matches!(value, Value::Real(number) if number.is_nan());
+        match change.cells.iter().find(|cell| is_nan(&cell.value)) {
+            Some(cell) if refusal.sqlstate == NOT_REPRESENTABLE => {
+                let name = self.plan.changes.columns.get(cell.column).map_or("", String::as_str);
+                Refusal { message: format!("column {name}: {}", refusal.message), ..refusal }
+            }
+            _ => refusal,
         }
     }
 
@@ -145,7 +158,7 @@ impl<'a> RowWriter<'a> {
         let Some((_, statement)) = statements.first_mut() else {
             return Err(Error::state("a statement was not kept"));
         };
-        let key = self.table.key_values(&change.key)?;
+        let key = self.table.fitting_key(&change.key)?;
         let values = key.iter().chain(told().map(|(_, value)| value)).map(Bound);
         Ok(statement.execute(params_from_iter(values))?)
     }

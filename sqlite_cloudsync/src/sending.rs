@@ -15,7 +15,8 @@ use crate::error::{Error, Result};
 use crate::quote;
 use crate::system;
 use crate::table::Table;
-use crate::value::{self, Bound};
+use crate::unsendable::{self, Cells};
+use crate::value::Bound;
 
 /// About how many bytes a value takes on the wire.
 pub fn value_bytes(value: &Value) -> usize {
@@ -41,6 +42,7 @@ pub struct RowReader<'a> {
     table: &'a Table,
     sites: HashMap<SiteOrdinal, SiteId>,
     select: String,
+    has_unsendable: bool,
 }
 
 impl<'a> RowReader<'a> {
@@ -57,16 +59,23 @@ impl<'a> RowReader<'a> {
             table.info.key_condition(),
             table.and_filter()
         );
-        Ok(RowReader { conn, table, sites, select })
+        Ok(RowReader { conn, table, sites, select, has_unsendable: false })
+    }
+
+    /// Whether the last row was left out because no other replica could hold a value of it.
+    pub fn has_unsendable(&self) -> bool {
+        self.has_unsendable
     }
 
     /// What is to be told of a row: its life, and the cells written at `unsent` or later. `None` for a
     /// row that is not there although its clock is alive, since its removal was not captured, and for one
-    /// that the filter keeps here.
+    /// that the filter keeps here. `None` also for one that has to stay here for its values, which is then
+    /// noted.
     ///
     /// # Errors
-    /// A value cannot be synced, or the database failed.
+    /// The database failed.
     pub fn change(&mut self, key: &Key, clock: &[u8], unsent: i64) -> Result<Option<RowChange>> {
+        self.has_unsendable = false;
         let clock = self.with_sites(&RowClock::from_bytes(clock)?)?;
         let mut change = RowChange {
             row_id: None,
@@ -87,7 +96,13 @@ impl<'a> RowReader<'a> {
         let mut statement = self.conn.prepare_cached(&self.select)?;
         let mut rows = statement.query(params_from_iter(values.iter().map(Bound)))?;
         let Some(row) = rows.next()? else { return Ok(None) };
-        change.cells = cells(self.table, row, 0, &clock, unsent)?;
+        let cells = cells(self.table, row, 0, &clock, unsent)?;
+        change.cells = cells.told;
+        if let Some(column) = cells.unsendable {
+            self.has_unsendable = true;
+            unsendable::note(self.conn, self.table, &change, &column)?;
+            return Ok(None);
+        }
         Ok(Some(change))
     }
 
@@ -106,26 +121,15 @@ fn columns(table: &Table, prefix: &str) -> String {
 }
 
 /// The cells of a row whose columns stand from `first` on.
-fn cells(
-    table: &Table,
-    row: &Row<'_>,
-    first: usize,
-    clock: &RowClock<SiteId>,
-    unsent: i64,
-) -> Result<Vec<CellChange>> {
-    let mut cells = Vec::with_capacity(table.schema.columns.len());
+fn cells(table: &Table, row: &Row<'_>, first: usize, clock: &RowClock<SiteId>, unsent: i64) -> Result<Cells> {
+    let mut cells = Cells { told: Vec::with_capacity(table.schema.columns.len()), unsendable: None };
     for (index, column) in table.schema.columns.iter().enumerate() {
         let stamp = clock.cell(column.id);
         if stamp.version.0 < unsent.unsigned_abs() {
             continue;
         }
-        let value = value::from_sql(row.get_ref(first + index)?).map_err(|_| {
-            Error::state(format!(
-                "column {} of table {} holds text that is not UTF-8: store it as a BLOB",
-                column.name, table.schema.name
-            ))
-        })?;
-        cells.push(CellChange { column: index, stamp, value });
+        let value = cells.read(&column.name, row.get_ref(first + index)?);
+        cells.told.push(CellChange { column: index, stamp, value });
     }
     Ok(cells)
 }
@@ -140,10 +144,11 @@ pub struct BaseScan {
 const BASE_ROWS: usize = 5_000;
 
 impl BaseScan {
-    /// Reads the next rows after a key.
+    /// Reads the next rows after a key. Those that have to stay here are noted, and get a clock by which
+    /// they are found when that has changed.
     ///
     /// # Errors
-    /// A value cannot be synced, or the database failed.
+    /// The database failed.
     pub fn new(conn: &Connection, table: &Table, after: Option<&[u8]>) -> Result<BaseScan> {
         let site = system::site_id(conn)?.unwrap_or(SiteId::NIL);
         let clock = base_clock().map_sites(|_| Ok::<_, Error>(site))?;
@@ -169,15 +174,26 @@ impl BaseScan {
         let mut rows = statement.query(params_from_iter(bounds.iter().map(Bound)))?;
         let mut changes = Vec::new();
         while let Some(row) = rows.next()? {
-            let key = table.key_of(row, 0)?.map_err(|reason| {
-                Error::state(format!("a row of table {} cannot be synced: {reason}", table.schema.name))
-            })?;
+            let key = match table.key_of(row, 0)? {
+                Ok(key) => key,
+                Err(reason) => {
+                    unsendable::note_key(conn, table, row, 0, &reason)?;
+                    continue;
+                }
+            };
             if has_clock.exists([&key.0])? {
                 continue;
             }
             let cells = cells(table, row, table.info.key.len(), &clock, 0)?;
             let (length, life, past) = (clock.length, clock.life, clock.past.clone());
-            changes.push(RowChange { row_id: None, key, length, life, cells, texts: Vec::new(), past });
+            let (cells, unsendable) = (cells.told, cells.unsendable);
+            let change = RowChange { row_id: None, key, length, life, cells, texts: Vec::new(), past };
+            if let Some(column) = unsendable {
+                unsendable::note(conn, table, &change, &column)?;
+                unsendable::keep_base_row(conn, table, &change.key)?;
+                continue;
+            }
+            changes.push(change);
             if changes.len() == BASE_ROWS {
                 break;
             }

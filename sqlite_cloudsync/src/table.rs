@@ -132,6 +132,25 @@ impl Table {
         }
     }
 
+    /// As [`Table::key_values`], of a key from another replica that is to be stored here.
+    ///
+    /// # Errors
+    /// As [`Table::key_values`]; or a key column would store another value: a [`value::Unfit`], which is
+    /// about this row alone.
+    pub fn fitting_key(&self, key: &Key) -> Result<Vec<Value>> {
+        let values = self.key_values(key)?;
+        let misfit = self
+            .info
+            .key
+            .iter()
+            .zip(&values)
+            .find_map(|(column, value)| value::check_key(column, value).err());
+        match misfit {
+            Some(unfit) => Err(Error::Sqlite(unfit.into())),
+            None => Ok(values),
+        }
+    }
+
     /// The column of an id, if the table still has it.
     pub fn column_name(&self, id: ColumnId) -> Option<&str> {
         self.schema.columns.iter().find(|column| column.id == id).map(|column| column.name.as_str())

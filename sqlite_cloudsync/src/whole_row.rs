@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use crate::error::{Error, Result};
 use crate::table::Table;
-use crate::value::{self, Bound};
+use crate::value::{self, Bound, NOT_IN_REPERTOIRE, Unfit};
 use crate::{buried, quote};
 
 /// A row as it shall stand: columns that are not named take their default.
@@ -29,7 +29,7 @@ impl WholeRow {
         let Some(change) = plan.changes.rows.get(row.index) else {
             return Err(Error::state("a plan names a row that its changes do not have"));
         };
-        let key = table.key_values(&change.key)?;
+        let key = table.fitting_key(&change.key)?;
         let (cells, reset, standing) = match &row.action {
             RowAction::Update { cells, reset } => (cells, reset.clone(), standing(conn, table, &key)?),
             RowAction::Insert { cells } | RowAction::Bury { cells } => {
@@ -101,9 +101,9 @@ pub fn standing(conn: &Connection, table: &Table, key: &[Value]) -> Result<Optio
     match found {
         None => Ok(None),
         Some(Some(columns)) => Ok(Some(columns)),
-        Some(None) => Err(Error::state(format!(
-            "a row of table {} holds text that is not UTF-8: store it as a BLOB",
-            table.schema.name
-        ))),
+        Some(None) => {
+            let message = "the row holds text that is not UTF-8 here: store it as a BLOB".to_owned();
+            Err(Error::Sqlite(Unfit { sqlstate: NOT_IN_REPERTOIRE, message }.into()))
+        }
     }
 }

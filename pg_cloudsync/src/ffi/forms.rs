@@ -6,13 +6,18 @@ use pgrx::pg_sys;
 
 use super::owner::set_option;
 
-/// The settings that the text of a value depends on, as the functions of the protocol declare them.
-const FORMS: [(&CStr, &CStr); 6] = [
+/// The settings that the text of a value depends on, as the functions of the protocol declare them. The
+/// order of the date's parts is among them: a style alone would leave the session's, by which it reads
+/// `01/02/2026`.
+const FORMS: [(&CStr, &CStr); 9] = [
     (c"timezone", c"UTC"),
-    (c"datestyle", c"ISO"),
+    (c"datestyle", c"ISO, YMD"),
     (c"intervalstyle", c"iso_8601"),
     (c"extra_float_digits", c"1"),
     (c"bytea_output", c"hex"),
+    (c"lc_monetary", c"C"),
+    (c"array_nulls", c"on"),
+    (c"xmloption", c"content"),
     (c"jit", c"off"),
 ];
 

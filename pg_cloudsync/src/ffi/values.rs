@@ -12,7 +12,7 @@ use crate::error::{PgError, Result, SqlState, or_report};
 /// `cloudsync_changes.pk` shows it; NULL if one of them is.
 #[pg_extern(sql = false)]
 fn cloudsync_pk_encode(fcinfo: pg_sys::FunctionCallInfo) -> Option<Vec<u8>> {
-    let values = or_report(arguments(fcinfo));
+    let values: Vec<Value> = or_report(arguments(fcinfo)).into_iter().map(Argument::in_key).collect();
     if values.contains(&Value::Null) {
         return None;
     }
@@ -23,11 +23,28 @@ fn cloudsync_pk_encode(fcinfo: pg_sys::FunctionCallInfo) -> Option<Vec<u8>> {
 #[pg_extern(sql = false)]
 fn cloudsync_encode_value(fcinfo: pg_sys::FunctionCallInfo) -> Vec<u8> {
     let mut encoded = Vec::new();
-    or_report(arguments(fcinfo)).iter().for_each(|value| value.encode(&mut encoded));
+    or_report(arguments(fcinfo)).iter().for_each(|argument| argument.value.encode(&mut encoded));
     encoded
 }
 
-fn arguments(fcinfo: pg_sys::FunctionCallInfo) -> Result<Vec<Value>> {
+struct Argument {
+    value: Value,
+    is_numeric: bool,
+}
+
+impl Argument {
+    /// Numbers that differ only in zeros at the end are one key.
+    fn in_key(self) -> Value {
+        match self.value {
+            Value::Text(text) if self.is_numeric && text.contains('.') => {
+                Value::Text(text.trim_end_matches('0').trim_end_matches('.').to_owned())
+            }
+            value => value,
+        }
+    }
+}
+
+fn arguments(fcinfo: pg_sys::FunctionCallInfo) -> Result<Vec<Argument>> {
     // SAFETY: PostgreSQL passes a valid call with `nargs` arguments, whose types its expression tells.
     unsafe {
         let call = &*fcinfo;
@@ -41,7 +58,11 @@ fn arguments(fcinfo: pg_sys::FunctionCallInfo) -> Result<Vec<Value>> {
             .zip(0..)
             .map(|(value, at)| (value, pg_sys::get_fn_expr_argtype(call.flinfo, at)));
         typed
-            .map(|(value, kind)| if value.isnull { Ok(Value::Null) } else { value_of(value.value, kind) })
+            .map(|(value, kind)| {
+                let is_numeric = pg_sys::getBaseType(kind) == pg_sys::NUMERICOID;
+                let value = if value.isnull { Value::Null } else { value_of(value.value, kind)? };
+                Ok(Argument { value, is_numeric })
+            })
             .collect()
     }
 }
@@ -58,6 +79,18 @@ unsafe fn value_of(datum: pg_sys::Datum, kind: pg_sys::Oid) -> Result<Value> {
             pg_sys::INT2OID => i16::from_datum(datum, false).map(|number| Value::Integer(number.into())),
             pg_sys::INT4OID => i32::from_datum(datum, false).map(|number| Value::Integer(number.into())),
             pg_sys::INT8OID => i64::from_datum(datum, false).map(Value::Integer),
+            pg_sys::OIDOID
+            | pg_sys::REGCLASSOID
+            | pg_sys::REGCOLLATIONOID
+            | pg_sys::REGCONFIGOID
+            | pg_sys::REGDICTIONARYOID
+            | pg_sys::REGNAMESPACEOID
+            | pg_sys::REGOPEROID
+            | pg_sys::REGOPERATOROID
+            | pg_sys::REGPROCOID
+            | pg_sys::REGPROCEDUREOID
+            | pg_sys::REGROLEOID
+            | pg_sys::REGTYPEOID => u32::from_datum(datum, false).map(|number| Value::Integer(number.into())),
             pg_sys::BOOLOID => bool::from_datum(datum, false).map(|truth| Value::Integer(truth.into())),
             pg_sys::FLOAT4OID => f32::from_datum(datum, false).map(|number| Value::Real(number.into())),
             pg_sys::FLOAT8OID => f64::from_datum(datum, false).map(Value::Real),

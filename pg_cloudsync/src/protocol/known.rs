@@ -8,7 +8,8 @@ use cloudsync_shared::key::Key;
 use cloudsync_shared::port::Refusal;
 use cloudsync_shared::value::Value;
 
-use super::refuse::{as_refusal, is_about_the_whole};
+use super::blame::named_refusal;
+use super::refuse::is_about_the_whole;
 use super::set::{Set, clock_join};
 use super::spi::{Mode, query};
 use super::table::{Table, TableColumn};
@@ -97,8 +98,8 @@ pub(super) fn refuse_keys(
             }
             Err(error) if is_about_the_whole(&error) => return Err(error),
             Err(error) => match batch.as_slice() {
-                [(key, _)] => {
-                    refused.insert(key.clone(), as_refusal(error));
+                [(key, values)] => {
+                    refused.insert(key.clone(), named_refusal(table, table.keys.iter().zip(values), error));
                 }
                 _ => {
                     let (left, right) = batch.split_at(batch.len() / 2);
@@ -121,7 +122,7 @@ fn judge(column: &TableColumn, value: &Value) -> Judgement {
         return Judgement::Refused(reason);
     }
     if column.kind.keeps(value) {
-        return Judgement::Fits;
+        return if column.kind.cast_may_fail() { Judgement::Look } else { Judgement::Fits };
     }
     match (column.kind.kind, value) {
         (kind, Value::Text(_)) if kind.is_printed() => Judgement::Look,
@@ -147,10 +148,11 @@ fn differently_written(table: &Table, batch: &[&(Key, Vec<Value>)]) -> Result<Ve
     let keys: Vec<&[Value]> = batch.iter().map(|(_, values)| values.as_slice()).collect();
     let mut set = Set::default();
     set.push_keys(&table.keys, &keys)?;
-    let printed = table.keys.iter().enumerate().filter(|(_, key)| key.kind.kind.is_printed());
+    let looked_at = |key: &TableColumn| key.kind.kind.is_printed() || key.kind.cast_may_fail();
+    let printed = table.keys.iter().enumerate().filter(|(_, key)| looked_at(key));
     let differs = printed.map(|(at, key)| {
         let element = format!("u.k{}", at + 1);
-        format!("{} IS DISTINCT FROM {element}", key.kind.output(&key.kind.input(&element)))
+        format!("{} IS DISTINCT FROM {element}", key.kind.output(&key.kind.fitted_input(&element)))
     });
     let differs: Vec<String> = differs.collect();
     let sql = format!("SELECT u.ord FROM {} WHERE {}", set.raw("u"), differs.join(" OR "));

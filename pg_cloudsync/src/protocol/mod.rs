@@ -8,6 +8,7 @@
 //! `visible`, `view`, `item`, `lock`, `reread`, `sight`, `conflicts` → `write` → `store` → `push`, `groups`, `cycles`, `pull`, `gone`, `changes`, `conflicts_view` →
 //! `payload`.
 
+mod blame;
 mod changes;
 mod conflicts;
 mod conflicts_view;

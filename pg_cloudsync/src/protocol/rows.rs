@@ -10,7 +10,7 @@ use super::set::{Set, base_join, clock_join};
 use super::sites::SiteNames;
 use super::spi::{Arg, Mode, Row, query};
 use super::table::{Table, TableColumn};
-use crate::error::PgError;
+use crate::error::{PgError, SqlState};
 use crate::ffi::owner::AsOwner;
 
 /// A row's entry in the table of clocks.
@@ -164,7 +164,12 @@ pub(super) fn visible_changes(
     for (index, values) in found {
         let Some((at, row)) = alive.get(index) else { continue };
         if let Some(place) = changes.get_mut(*at) {
-            *place = Some(change(sites, row, &columns, values)?);
+            // A key that is too long to travel, and compresses so well that an index holds it, is as good
+            // as hidden: the other rows go on.
+            *place = match change(sites, row, &columns, values) {
+                Err(error) if error.sqlstate.as_str() == SqlState::LIMIT_EXCEEDED.as_str() => None,
+                change => Some(change?),
+            };
         }
     }
     Ok(changes)

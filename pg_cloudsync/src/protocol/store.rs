@@ -12,6 +12,7 @@ use cloudsync_shared::schema::TableSchema;
 use cloudsync_shared::value::Value;
 use roaring::RoaringTreemap;
 
+use super::blame::named_refusal;
 use super::conflicts::{self, Found, KnownBases, Standing};
 use super::item::{Item, Work};
 use super::known::{Known, read_known, refuse_keys};
@@ -31,6 +32,8 @@ const MAX_TRIES: u32 = 10;
 /// From this try on a batch is split, and a single row's clock is taken to be moved by a trigger of
 /// its own write.
 const PATIENT_TRIES: u32 = 2;
+/// For how many refused rows of one push the column at fault is looked for, which takes a few statements.
+const MAX_NAMED: usize = 1_000;
 /// The most rows written by one statement.
 const MAX_BATCH: usize = 20_000;
 
@@ -56,6 +59,8 @@ pub(super) struct PgStore<'a> {
     bases: &'a KnownBases,
     /// Values that lost.
     pub(super) lost: Vec<Found>,
+    /// For how many refused rows the column at fault was looked for.
+    named: usize,
     /// Keys of the table in hand that cannot name a row here.
     refused_keys: HashMap<Key, Refusal>,
     /// Rows of the table in hand that the server knows.
@@ -101,6 +106,7 @@ impl<'a> PgStore<'a> {
             renewed: HashSet::new(),
             bases,
             lost: Vec::new(),
+            named: 0,
             refused_keys: HashMap::new(),
             known: HashMap::new(),
         }
@@ -323,8 +329,14 @@ impl<'a> PgStore<'a> {
         if item.known != known && item.tries < MAX_TRIES {
             stack.push(batch);
         } else {
-            let refused = RowOutcome::Refused(as_refusal(error));
-            self.conclude(work, item, refused, outcomes);
+            let cells = item.cells(work).into_iter();
+            let cells = cells.filter_map(|(id, value)| Some((work.table.column(id)?, value)));
+            self.named += 1;
+            let refusal = match self.named {
+                ..=MAX_NAMED => named_refusal(work.table, cells, error),
+                _ => as_refusal(error),
+            };
+            self.conclude(work, item, RowOutcome::Refused(refusal), outcomes);
         }
         Ok(())
     }

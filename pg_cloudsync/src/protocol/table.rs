@@ -210,6 +210,7 @@ fn read_attributes(mode: Mode, oids: &[i64]) -> Result<Vec<Attribute>, PgError> 
         let type_name = row.known_text(5)?;
         let system_name = row.flag(6)?.then_some(type_name.as_str());
         let id = u16::try_from(number).map_err(|_| PgError::internal("a column has no number"))?;
+        let kind = Kind::of(system_name, row.flag(7)?, row.known_long(8)?);
         Ok(Attribute {
             oid,
             key_position: key.map(|(position, _)| *position),
@@ -218,8 +219,9 @@ fn read_attributes(mode: Mode, oids: &[i64]) -> Result<Vec<Attribute>, PgError> 
                 quoted: row.known_text(9)?,
                 id: ColumnId(id),
                 kind: ColumnType {
-                    kind: Kind::of(system_name, row.flag(7)?, row.known_long(8)?),
+                    kind: if key.is_some() { kind.in_key() } else { kind },
                     name: row.known_text(4)?,
+                    length: row.text(13)?.unwrap_or_default(),
                 },
                 equals: key.map(|(_, equals)| equals.clone()),
                 can_select: row.flag(10)?,
@@ -240,20 +242,22 @@ SELECT CAST(a.attrelid AS pg_catalog.int8), CAST(a.attnum AS pg_catalog.int8), C
     pg_catalog.quote_ident(a.attname),
     pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT'),
     pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'INSERT'),
-    pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'UPDATE')
+    pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'UPDATE'),
+    pg_catalog.substring(pg_catalog.format_type(t.oid, base.modifier), '\([^)]*\)')
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_type own ON own.oid OPERATOR(pg_catalog.=) a.atttypid
-JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=)
-    CASE WHEN own.typtype OPERATOR(pg_catalog.<>) 'd' THEN own.oid ELSE (
-        WITH RECURSIVE d(type, kind) AS (
-            SELECT own.typbasetype, CAST('d' AS pg_catalog."char")
-            UNION ALL
-            SELECT CASE WHEN b.typtype OPERATOR(pg_catalog.=) 'd' THEN b.typbasetype ELSE b.oid END, b.typtype
-            FROM d JOIN pg_catalog.pg_type b ON b.oid OPERATOR(pg_catalog.=) d.type
-            WHERE d.kind OPERATOR(pg_catalog.=) 'd'
-        )
-        SELECT d.type FROM d WHERE d.kind OPERATOR(pg_catalog.<>) 'd' LIMIT 1
-    ) END
+CROSS JOIN LATERAL (
+    WITH RECURSIVE d(type, kind, modifier) AS (
+        SELECT own.oid, own.typtype, a.atttypmod
+        UNION ALL
+        SELECT b.oid, b.typtype, CASE WHEN c.typtypmod OPERATOR(pg_catalog.>=) 0 THEN c.typtypmod ELSE d.modifier END
+        FROM d JOIN pg_catalog.pg_type c ON c.oid OPERATOR(pg_catalog.=) d.type
+        JOIN pg_catalog.pg_type b ON b.oid OPERATOR(pg_catalog.=) c.typbasetype
+        WHERE d.kind OPERATOR(pg_catalog.=) 'd'
+    )
+    SELECT d.type, d.modifier FROM d WHERE d.kind OPERATOR(pg_catalog.<>) 'd' LIMIT 1
+) base
+JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) base.type
 JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) t.typnamespace
 WHERE a.attrelid OPERATOR(pg_catalog.=) ANY (CAST($1 AS pg_catalog.oid[]))
     AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped AND a.attgenerated OPERATOR(pg_catalog.=) ''"#;

@@ -18,6 +18,8 @@ const MAX_NAME: usize = 63;
 pub(super) enum Kind {
     /// `smallint`, `integer`, `bigint` with the bounds of the type: as integer.
     Integer { least: i64, most: i64 },
+    /// `oid`, `regclass` and the like: as the number, for the name depends on the session's search path.
+    Object,
     /// `boolean`: as 0 or 1.
     Boolean,
     /// `real`: as float, not every float fits.
@@ -34,6 +36,8 @@ pub(super) enum Kind {
     Name,
     /// `numeric`, with the digits after the point where the column says how many.
     Numeric { scale: Option<usize> },
+    /// `numeric` of any scale in a key, where 1.0 and 1.00 are one value: without zeros at the end.
+    NumericKey,
     /// `date`, `time`, `timestamp` and `timestamptz`, without a precision of their own.
     Moment(Moment),
     /// Everything else: as the text that the type prints; other texts may mean the same value.
@@ -49,6 +53,8 @@ pub(super) struct ColumnType {
     pub(super) kind: Kind,
     /// Its schema-qualified, quoted name, without length or precision.
     pub(super) name: String,
+    /// The length or precision of its values, as written behind the name; empty if there is none.
+    pub(super) length: String,
 }
 
 impl Kind {
@@ -61,12 +67,14 @@ impl Kind {
             Some("int2") => Kind::Integer { least: i16::MIN.into(), most: i16::MAX.into() },
             Some("int4") => Kind::Integer { least: i32::MIN.into(), most: i32::MAX.into() },
             Some("int8") => Kind::Integer { least: i64::MIN, most: i64::MAX },
+            Some(name) if is_object_number(name) => Kind::Object,
             Some("bool") => Kind::Boolean,
             Some("float4") => Kind::Single,
             Some("float8") => Kind::Double,
             Some("bytea") => Kind::Blob,
             Some("uuid") => Kind::Uuid,
-            Some("inet") => Kind::Formatted,
+            // Casts to text that do something else than print may be anybody's.
+            Some("inet") | None => Kind::Formatted,
             Some("name") => Kind::Name,
             Some("text" | "json") => Kind::Text,
             Some("varchar") if !is_bounded => Kind::Text,
@@ -82,10 +90,29 @@ impl Kind {
         }
     }
 
+    /// The kind of the same type in a key, where equal values must have one form.
+    pub(super) fn in_key(self) -> Kind {
+        if self == (Kind::Numeric { scale: None }) { Kind::NumericKey } else { self }
+    }
+
     /// Whether other texts than the one printed may mean the same value.
     pub(super) fn is_printed(self) -> bool {
-        matches!(self, Kind::Printed | Kind::Formatted | Kind::Numeric { .. } | Kind::Moment(_) | Kind::Name)
+        matches!(self, Kind::Printed | Kind::Formatted | Kind::Moment(_) | Kind::Name)
+            || matches!(self, Kind::Numeric { .. } | Kind::NumericKey)
     }
+}
+
+/// Whether a type of `pg_catalog` is the number of an object: `oid` and what shows it as a name.
+fn is_object_number(name: &str) -> bool {
+    name == "oid"
+        || matches!(
+            name.strip_prefix("reg"),
+            Some("class" | "collation" | "config" | "dictionary" | "namespace")
+        )
+        || matches!(
+            name.strip_prefix("reg"),
+            Some("oper" | "operator" | "proc" | "procedure" | "role" | "type")
+        )
 }
 
 /// The digits after the point that a `numeric` column keeps, from its type modifier: precision in the
@@ -113,29 +140,44 @@ impl ColumnType {
     /// SQL that reads a column so that [`ColumnType::read`] understands it.
     pub(super) fn output(&self, column: &str) -> String {
         match self.kind {
-            Kind::Integer { .. } => format!("CAST({column} AS pg_catalog.int8)"),
+            Kind::Integer { .. } | Kind::Object => format!("CAST({column} AS pg_catalog.int8)"),
             Kind::Boolean => format!("CAST(CAST({column} AS pg_catalog.int4) AS pg_catalog.int8)"),
             Kind::Single | Kind::Double => format!("CAST({column} AS pg_catalog.float8)"),
             Kind::Blob => format!("CAST({column} AS pg_catalog.bytea)"),
             Kind::Uuid | Kind::Text | Kind::Name | Kind::Numeric { .. } | Kind::Moment(_) | Kind::Printed => {
                 format!("CAST({column} AS pg_catalog.text)")
             }
-            Kind::Formatted => {
-                format!("CASE WHEN {column} IS NOT NULL THEN pg_catalog.format('%s', {column}) END")
-            }
+            Kind::NumericKey => format!("CAST(pg_catalog.trim_scale({column}) AS pg_catalog.text)"),
+            Kind::Formatted => format!(
+                // A composite value with a field that is NULL would be neither NULL nor NOT NULL.
+                "CASE WHEN pg_catalog.num_nonnulls({column}) OPERATOR(pg_catalog.=) 1 \
+                    THEN pg_catalog.format('%s', {column}) END"
+            ),
         }
     }
 
     /// SQL that turns an element of the argument into a value of the type. Length and precision are
     /// left to the assignment, which refuses what an explicit cast would cut off.
     pub(super) fn input(&self, element: &str) -> String {
-        format!("CAST({element} AS {})", self.name)
+        let name = &self.name;
+        match self.kind {
+            // From text these would be looked up by name.
+            Kind::Object => format!("CAST(CAST({element} AS pg_catalog.oid) AS {name})"),
+            _ => format!("CAST({element} AS {name})"),
+        }
+    }
+
+    /// As [`ColumnType::input`], but cut to the column's length or precision.
+    pub(super) fn fitted_input(&self, element: &str) -> String {
+        format!("CAST({element} AS {}{})", self.name, self.length)
     }
 
     /// Reads a column selected by [`ColumnType::output`].
     pub(super) fn read(&self, row: &Row<'_, '_>, column: usize) -> Result<Value, PgError> {
         Ok(match self.kind {
-            Kind::Integer { .. } | Kind::Boolean => row.long(column)?.map_or(Value::Null, Value::Integer),
+            Kind::Integer { .. } | Kind::Object | Kind::Boolean => {
+                row.long(column)?.map_or(Value::Null, Value::Integer)
+            }
             Kind::Single | Kind::Double => row.real(column)?.map_or(Value::Null, Value::Real),
             Kind::Blob => row.bytes(column)?.map_or(Value::Null, Value::Blob),
             _ => row.text(column)?.map_or(Value::Null, Value::Text),
@@ -187,11 +229,34 @@ impl ColumnType {
         if number.abs() < LONGEST_PLAIN_FLOAT { number.to_string() } else { format!("{number:e}") }
     }
 
+    /// Whether the type, or the length that a column gives it, may refuse a value.
+    pub(super) fn may_refuse(&self, value: &Value) -> bool {
+        let takes_any_text = self.name == "pg_catalog.text" && self.length.is_empty();
+        match (self.kind, value) {
+            (_, Value::Null) | (Kind::Double, Value::Real(_)) | (Kind::Blob, _) => false,
+            (Kind::Text, Value::Text(_)) => !takes_any_text,
+            _ => true,
+        }
+    }
+
+    /// Whether the cast of a text that has the type's own form may fail: a day that no month has, a label
+    /// that no enum has.
+    pub(super) fn cast_may_fail(&self) -> bool {
+        let is_plain = matches!(self.name.as_str(), "pg_catalog.text" | "pg_catalog.varchar");
+        matches!(self.kind, Kind::Moment(_)) || (self.kind == Kind::Text && !is_plain)
+    }
+
+    /// Whether it is one of the two types of JSON.
+    pub(super) fn is_json(&self) -> bool {
+        matches!(self.name.as_str(), "pg_catalog.json" | "pg_catalog.jsonb")
+    }
+
     /// Whether the value is stored exactly as it came, whatever it is. `false` means: look.
     pub(super) fn keeps(&self, value: &Value) -> bool {
         match (self.kind, value) {
             (_, Value::Null) => true,
             (Kind::Integer { least, most }, Value::Integer(number)) => (least..=most).contains(number),
+            (Kind::Object, Value::Integer(number)) => u32::try_from(*number).is_ok(),
             (Kind::Boolean, Value::Integer(number)) => matches!(number, 0 | 1),
             (Kind::Double, Value::Real(_)) => true,
             (Kind::Blob, Value::Blob(_)) => true,
@@ -199,6 +264,9 @@ impl ColumnType {
             (Kind::Text, Value::Text(text)) => !text.contains('\0'),
             (Kind::Name, Value::Text(text)) => !text.contains('\0') && text.len() <= MAX_NAME,
             (Kind::Numeric { scale }, Value::Text(text)) => is_printed_numeric(text, scale),
+            (Kind::NumericKey, Value::Text(text)) => {
+                is_printed_numeric(text, None) && !(text.contains('.') && text.ends_with('0'))
+            }
             (Kind::Moment(moment), Value::Text(text)) => moment.prints(text),
             _ => false,
         }
@@ -219,7 +287,8 @@ mod tests {
     use super::*;
 
     fn of(name: &str) -> ColumnType {
-        ColumnType { kind: Kind::of(Some(name), false, -1), name: format!("pg_catalog.{name}") }
+        let kind = Kind::of(Some(name), false, -1);
+        ColumnType { kind, name: format!("pg_catalog.{name}"), length: String::new() }
     }
 
     #[test]
@@ -230,6 +299,14 @@ mod tests {
         assert!(!of("numeric").keeps(&Value::Text("1e3".into())));
         assert!(!of("uuid").keeps(&Value::Text("0190A1B2-C3D4-7E5F-8A9B-0C1D2E3F4A5B".into())));
         assert!(!of("float4").keeps(&Value::Real(0.1)));
+    }
+
+    #[test]
+    fn one_number_has_one_form_in_a_key() {
+        let numeric = ColumnType { kind: of("numeric").kind.in_key(), ..of("numeric") };
+        for (text, is_kept) in [("1", true), ("10", true), ("1.5", true), ("1.0", false), ("1.50", false)] {
+            assert_eq!(numeric.keeps(&Value::Text(text.into())), is_kept, "{text}");
+        }
     }
 
     #[test]

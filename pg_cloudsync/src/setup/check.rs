@@ -116,8 +116,9 @@ const KEY_TYPES: &str = "\
         b.oid::regtype::text IN ('boolean', 'smallint', 'integer', 'bigint', 'numeric', 'text', \
             'character varying', 'character', 'name', 'uuid', 'bytea', 'date', 'time without time zone', \
             'timestamp without time zone', 'timestamp with time zone') \
-            OR b.typtype = 'e' OR b.typname = 'citext', \
+            OR b.typtype = 'e', \
         COALESCE(am.amopmethod IS NOT NULL AND (o.oprcanmerge OR o.oprcanhash), false) \
+            AND NOT EXISTS (SELECT FROM pg_collation co WHERE co.oid = a.attcollation AND NOT co.collisdeterministic) \
     FROM pg_attribute a JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary \
     CROSS JOIN LATERAL (SELECT k.place FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place) \
         WHERE k.attnum = a.attnum AND k.place <= i.indnkeyatts) k \
@@ -152,7 +153,11 @@ fn key_problems(relation: pg_sys::Oid, options: Options) -> Result<Vec<String>> 
                 column.name
             ));
         } else if joins != Some(true) {
-            problems.push(format!("the equality operator of key column {} cannot be joined on", column.name));
+            problems.push(format!(
+                "key column {} is compared by an operator that cannot be joined on, or by a collation that is not \
+                 deterministic, so that different texts are one key",
+                column.name
+            ));
         }
     }
     let integers = [pg_sys::INT2OID, pg_sys::INT4OID, pg_sys::INT8OID];

@@ -119,7 +119,13 @@ fn read(conn: &Connection, parts: &mut [Part<'_>], group: &Group) -> Result<Opti
             .optional()?;
         let Some((clock, row_id, unsent)) = found else { continue };
         let key = Key::from_bytes(key.clone())?;
-        let Some(mut change) = part.reader.change(&key, &clock, unsent)? else { continue };
+        let Some(mut change) = part.reader.change(&key, &clock, unsent)? else {
+            // The others of the group wait for a row that has to stay here.
+            if part.reader.has_unsendable() {
+                return Ok(None);
+            }
+            continue;
+        };
         change.row_id = row_id.map(|id| RowId(id.unsigned_abs()));
         taken.push((at, change, Receipt { key, clock: Some(clock) }));
     }

@@ -10,6 +10,8 @@ pub mod gateway;
 pub mod random;
 pub mod rls;
 pub mod server;
+pub mod types;
+pub mod values;
 
 /// The value of a variable that the tests cannot run without.
 ///
