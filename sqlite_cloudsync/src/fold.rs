@@ -19,6 +19,8 @@ use crate::savepoint::in_savepoint;
 use crate::sent::{BULK_ROWS, UNSENT_BULK, UNSENT_WHOLE};
 use crate::system::{self, SyncedTable};
 use crate::table::{MASK_BITS, Table, journal_table};
+use crate::texts::before::Befores;
+use crate::texts::edits::Edited;
 use crate::trigger::{OP_DELETE, OP_HINT, OP_INSERT};
 use crate::value::Bound;
 use crate::{buried, groups, init, quote, sent};
@@ -62,8 +64,11 @@ pub fn fold(conn: &Connection) -> Result<Folded> {
                 buried::prepare(conn, &table)?;
             }
             let new = added.iter().find(|(id, _)| *id == table.synced.id).map(|(_, ids)| ids.clone());
-            let mut fold = TableFold { conn, table: &table, new: new.unwrap_or_default(), highest: seen };
+            let befores = Befores::of(conn, &table)?;
+            let new = new.unwrap_or_default();
+            let mut fold = TableFold { conn, table: &table, new, highest: seen, befores };
             while fold.batch(&mut folded)? {}
+            fold.befores.clear(conn, &table)?;
             highest = highest.max(fold.highest);
         }
         system::observe(conn, highest)?;
@@ -126,6 +131,8 @@ struct Touched {
     buried: Option<Option<Vec<u8>>>,
     /// What the writes replaced, if conflicts of the table are listed.
     replaced: Replaced,
+    /// What they did to texts, if the table has any that are merged by lines.
+    edited: Edited,
 }
 
 impl Touched {
@@ -138,6 +145,7 @@ impl Touched {
             transactions: Vec::new(),
             buried: None,
             replaced: Replaced::default(),
+            edited: Edited::default(),
         }
     }
 }
@@ -166,6 +174,7 @@ struct TableFold<'a> {
     table: &'a Table,
     new: Vec<ColumnId>,
     highest: Version,
+    befores: Befores,
 }
 
 impl TableFold<'_> {
@@ -339,6 +348,9 @@ impl TableFold<'_> {
             if self.table.synced.conflicts {
                 row.replaced.add(self.table, row.clock.as_ref(), write);
             }
+            if !self.table.schema.texts.is_empty() {
+                row.edited.add(self.table, row.clock.as_ref(), write);
+            }
             row.clock = Some(after);
             row.changed = true;
             row.transactions.extend(transaction.take());
@@ -351,7 +363,7 @@ impl TableFold<'_> {
         Ok(statement.exists(params_from_iter(values.iter().map(Bound)))?)
     }
 
-    fn write_clocks(&self, batch: &Batch, order: &[usize]) -> Result<()> {
+    fn write_clocks(&mut self, batch: &Batch, order: &[usize]) -> Result<()> {
         let sql = format!(
             "INSERT INTO {}(key, clock, unsent) VALUES(?1, ?2, ?3)
              ON CONFLICT(key) DO UPDATE SET clock = excluded.clock, unsent = excluded.unsent",
@@ -361,6 +373,9 @@ impl TableFold<'_> {
         for row in order.iter().filter_map(|index| batch.rows.get(*index)).filter(|row| row.changed) {
             if let Some(clock) = &row.clock {
                 statement.execute(params![row.key.0, clock.to_bytes(), row.unsent])?;
+                if !self.table.schema.texts.is_empty() {
+                    row.edited.keep(self.conn, self.table, &row.key, clock, &mut self.befores)?;
+                }
             }
             if let Some(cells) = &row.buried {
                 buried::store(self.conn, self.table, &row.key, cells.as_deref())?;

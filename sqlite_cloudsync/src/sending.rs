@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use cloudsync_shared::capture::base_clock;
 use cloudsync_shared::change::{CellChange, RowChange};
-use cloudsync_shared::clock::RowClock;
+use cloudsync_shared::clock::{RowClock, Stamp};
 use cloudsync_shared::id::{CausalLength, SiteId, SiteOrdinal};
 use cloudsync_shared::key::Key;
 use cloudsync_shared::value::Value;
@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::quote;
 use crate::system;
 use crate::table::Table;
+use crate::texts::tell;
 use crate::value::{self, Bound};
 
 /// About how many bytes a value takes on the wire.
@@ -86,14 +87,18 @@ impl<'a> RowReader<'a> {
         let mut rows = statement.query(params_from_iter(values.iter().map(Bound)))?;
         let Some(row) = rows.next()? else { return Ok(None) };
         change.cells = cells(self.table, row, 0, &clock, unsent)?;
+        let wanted = |stamp: Stamp<SiteId>| stamp.version.0 >= unsent.unsigned_abs();
+        tell::by_lines(self.conn, self.table, &mut change, |site| self.site(site), wanted)?;
         Ok(Some(change))
     }
 
     fn with_sites(&self, clock: &RowClock<SiteOrdinal>) -> Result<RowClock<SiteId>> {
-        clock.map_sites(|ordinal| {
-            let unknown = || Error::state(format!("a row clock names site {}, which is unknown", ordinal.0));
-            self.sites.get(&ordinal).copied().ok_or_else(unknown)
-        })
+        clock.map_sites(|ordinal| self.site(ordinal))
+    }
+
+    fn site(&self, ordinal: SiteOrdinal) -> Result<SiteId> {
+        let unknown = || Error::state(format!("a row clock names site {}, which is unknown", ordinal.0));
+        self.sites.get(&ordinal).copied().ok_or_else(unknown)
     }
 }
 
