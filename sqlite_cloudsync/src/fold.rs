@@ -373,12 +373,12 @@ impl TableFold<'_> {
         for row in order.iter().filter_map(|index| batch.rows.get(*index)).filter(|row| row.changed) {
             if let Some(clock) = &row.clock {
                 statement.execute(params![row.key.0, clock.to_bytes(), row.unsent])?;
-                if !self.table.schema.texts.is_empty() {
-                    row.edited.keep(self.conn, self.table, &row.key, clock, &mut self.befores)?;
-                }
             }
             if let Some(cells) = &row.buried {
                 buried::store(self.conn, self.table, &row.key, cells.as_deref())?;
+            }
+            if let Some(clock) = row.clock.as_ref().filter(|_| !self.table.schema.texts.is_empty()) {
+                row.edited.keep(self.conn, self.table, &row.key, clock, &mut self.befores)?;
             }
             if self.table.synced.conflicts {
                 row.replaced.keep(self.conn, self.table, &row.key)?;

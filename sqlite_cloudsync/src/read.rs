@@ -150,7 +150,9 @@ impl TableReader<'_> {
         let Some(wanted) = self.wanted(&clock, since) else { return Ok(()) };
         if !clock.length.is_alive() {
             let cells = buried::cells(self.conn, self.table, &key, &clock)?;
-            self.push(change(row_id, key, &clock, cells));
+            let mut told = change(row_id, key, &clock, cells);
+            self.tell_lines(&mut told, |_| true)?;
+            self.push(told);
             return Ok(());
         }
         let bound = self.table.key_values(&key)?;
@@ -161,13 +163,17 @@ impl TableReader<'_> {
         };
         let cells = self.cells(found, 0, &clock, &wanted)?;
         let mut told = change(row_id, key, &clock, cells);
-        if !self.filter.whole_texts {
-            let is_whole = self.filter.whole || buried::keeps(self.table);
-            let wanted = |stamp: Stamp<SiteId>| is_whole || self.is_told(stamp, since);
-            tell::by_lines(self.conn, self.table, &mut told, |site| self.site(site), wanted)?;
-        }
+        let is_whole = self.filter.whole || buried::keeps(self.table);
+        self.tell_lines(&mut told, |stamp| is_whole || self.is_told(stamp, since))?;
         self.push(told);
         Ok(())
+    }
+
+    fn tell_lines(&self, told: &mut RowChange, wanted: impl Fn(Stamp<SiteId>) -> bool) -> Result<()> {
+        if self.filter.whole_texts {
+            return Ok(());
+        }
+        tell::by_lines(self.conn, self.table, told, |site| self.site(site), wanted)
     }
 
     /// Rows of other devices that cannot stand here: told on, so that they lose or stand elsewhere too.

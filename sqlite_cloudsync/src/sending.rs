@@ -78,6 +78,7 @@ impl<'a> RowReader<'a> {
         };
         if !clock.length.is_alive() {
             change.cells = buried::cells(self.conn, self.table, key, &clock)?;
+            tell::by_lines(self.conn, self.table, &mut change, |site| self.site(site), |_| true)?;
             return Ok(Some(change));
         }
         // What brings a row back brings it back whole.

@@ -11,6 +11,7 @@ use cloudsync_shared::text::Document;
 
 use rusqlite::Connection;
 
+use crate::buried;
 use crate::error::Result;
 use crate::table::Table;
 use crate::texts::before::{self, Before, Befores};
@@ -31,9 +32,14 @@ pub struct Edited {
 impl Edited {
     /// Adds a write of the row with this clock.
     pub fn add(&mut self, table: &Table, before: Option<&RowClock<SiteOrdinal>>, write: &LocalWrite) {
-        let LocalWrite::Update(columns) = write else {
-            self.rewritten = true;
-            return;
+        let columns = match write {
+            LocalWrite::Update(columns) => columns,
+            // A write that it has not seen may bring the row back, with its texts.
+            LocalWrite::Delete if buried::keeps(table) => return,
+            _ => {
+                self.rewritten = true;
+                return;
+            }
         };
         let base = base_clock();
         let before = before.unwrap_or(&base);

@@ -6,6 +6,7 @@ use cloudsync_shared::key::Key;
 use cloudsync_shared::merge::{PlannedRow, RowAction, StoredText, TablePlan};
 use rusqlite::Connection;
 
+use crate::buried;
 use crate::error::Result;
 use crate::table::Table;
 use crate::texts::{documents, tell};
@@ -42,12 +43,13 @@ pub fn keep(
     mut ordinal: impl FnMut(SiteId) -> Result<SiteOrdinal>,
 ) -> Result<()> {
     let Some(change) = plan.changes.rows.get(row.index) else { return Ok(()) };
-    if !row.after.length.is_alive() {
+    let keeps_deleted = buried::keeps(table);
+    if !row.after.length.is_alive() && !keeps_deleted {
         return documents::forget_row(conn, table, &change.key);
     }
     match &row.action {
         RowAction::Nothing => return Ok(()),
-        RowAction::Insert { .. } => documents::forget_row(conn, table, &change.key)?,
+        RowAction::Insert { .. } if !keeps_deleted => documents::forget_row(conn, table, &change.key)?,
         RowAction::Update { reset, .. } => {
             for column in reset.iter().filter(|column| table.schema.delimiter(**column).is_some()) {
                 documents::store(conn, table, &change.key.0, *column, None)?;

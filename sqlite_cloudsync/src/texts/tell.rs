@@ -8,13 +8,14 @@ use cloudsync_shared::merge::told_text;
 use cloudsync_shared::value::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
+use crate::buried;
 use crate::error::Result;
 use crate::quote;
 use crate::table::Table;
 use crate::texts::documents;
 use crate::value::{self, Bound};
 
-/// Takes the values of a living row's told cells back where their lines tell them, those of them that are
+/// Takes the values of a row's told cells back where their lines tell them, those of them that are
 /// `wanted`. The cells' columns are the table's.
 ///
 /// # Errors
@@ -109,7 +110,8 @@ pub fn with_standing(conn: &Connection, table: &Table, row: &RowChange) -> Resul
     Ok(plain)
 }
 
-/// What stands in a cell, NULL in place of text that is not UTF-8; `None` if the row is not there.
+/// What stands in a cell, or is buried of it, NULL in place of text that is not UTF-8; `None` if the row is not
+/// there.
 ///
 /// # Errors
 /// The database failed.
@@ -117,8 +119,13 @@ pub fn standing(conn: &Connection, table: &Table, key: &Key, column: ColumnId) -
     let Some(name) = table.column_name(column) else { return Ok(None) };
     let condition = table.info.key_condition();
     let sql = format!("SELECT {} FROM {} WHERE {condition}", quote::ident(name), table.rows());
-    let key = table.key_values(key)?;
+    let values = table.key_values(key)?;
     let read = |row: &rusqlite::Row<'_>| Ok(value::from_sql(row.get_ref(0)?).unwrap_or(Value::Null));
     let mut query = conn.prepare_cached(&sql)?;
-    Ok(query.query_row(params_from_iter(key.iter().map(Bound)), read).optional()?)
+    let found = query.query_row(params_from_iter(values.iter().map(Bound)), read).optional()?;
+    if found.is_some() {
+        return Ok(found);
+    }
+    let buried = buried::read(conn, table, key)?.unwrap_or_default();
+    Ok(buried.into_iter().find(|(known, _)| known == name).map(|(_, value)| value))
 }
