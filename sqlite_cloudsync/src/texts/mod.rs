@@ -23,8 +23,8 @@ use crate::{fold, system, trigger};
 const ALGORITHM: &str = "algo";
 /// Value of [`ALGORITHM`]: by lines.
 const BY_LINES: &str = "block";
-/// Value of [`ALGORITHM`]: as every other column, which is also so where it is not set.
-const AS_CELL: &str = "cls";
+/// Values of [`ALGORITHM`]: as every other column, which is also so where it is not set.
+const AS_CELL: [&str; 2] = ["cls", "lww"];
 /// Column setting: what stands between two lines.
 const DELIMITER: &str = "delimiter";
 
@@ -69,15 +69,22 @@ pub fn set(conn: &Connection, name: &str, column: &str, key: &str, value: &SqlVa
         // What was written before was written under the other choice.
         fold::fold(conn)?;
         let before = Table::require(conn, name)?;
-        let (column, id) = text_column(&before, column)?;
         let value = if key == ALGORITHM { algorithm(value)? } else { delimiter(value)? };
-        system::set_table_setting(conn, name, &column, &key, &value)?;
+        let takes_back = value == SqlValue::Null || (key == ALGORITHM && is_as_cell(&value));
+        if !takes_back {
+            text_column(&before, column)?;
+        }
+        let found = before.info.columns.iter().find(|known| known.name.eq_ignore_ascii_case(column));
+        let Some(column) = found.map(|found| &found.name) else { return Ok(()) };
+        system::set_table_setting(conn, name, column, &key, &value)?;
         let after = Table::require(conn, name)?;
-        if before.schema.delimiter(id) == after.schema.delimiter(id) {
+        if before.schema.texts == after.schema.texts {
             return Ok(());
         }
         prepare(conn, &after)?;
-        documents::forget_column(conn, &after, id)?;
+        if let Some(changed) = after.schema.column(column) {
+            documents::forget_column(conn, &after, changed.id)?;
+        }
         trigger::rebuild(conn, &after)?;
         if after.schema.texts.is_empty() {
             before::drop(conn, name)?;
@@ -162,12 +169,16 @@ fn text_column(table: &Table, name: &str) -> Result<(String, ColumnId)> {
 fn algorithm(value: &SqlValue) -> Result<SqlValue> {
     match value {
         SqlValue::Null => Ok(SqlValue::Null),
-        SqlValue::Text(name) if name.eq_ignore_ascii_case(AS_CELL) => Ok(SqlValue::Null),
+        SqlValue::Text(name) if is_as_cell(value) => Ok(SqlValue::Text(name.to_ascii_lowercase())),
         SqlValue::Text(name) if name.eq_ignore_ascii_case(BY_LINES) => {
             Ok(SqlValue::Text(BY_LINES.to_owned()))
         }
-        _ => Err(Error::state(format!("the column setting 'algo' is '{BY_LINES}' or '{AS_CELL}'"))),
+        _ => Err(Error::state(format!("the column setting 'algo' is '{BY_LINES}' or '{}'", AS_CELL[0]))),
     }
+}
+
+fn is_as_cell(value: &SqlValue) -> bool {
+    matches!(value, SqlValue::Text(name) if AS_CELL.iter().any(|known| name.eq_ignore_ascii_case(known)))
 }
 
 fn delimiter(value: &SqlValue) -> Result<SqlValue> {
