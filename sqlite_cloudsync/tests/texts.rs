@@ -89,7 +89,7 @@ fn null_and_back_begins_a_new_text() {
         set_body(&devices[0], Some("a1\nb\n"));
         tell(&devices[0], &devices[1]);
         set_body(&devices[1], Some("a1\nb1\n"));
-        run(&devices[0], "UPDATE t SET body = NULL");
+        run(&devices[0], "UPDATE t SET body = body || 'more'; UPDATE t SET body = NULL");
         if !at_once {
             write(&devices[0], "");
             assert_eq!(rows(&devices[0], DOCUMENTS), ["0"]);
