@@ -94,13 +94,31 @@ fn an_edit_under_a_clock_that_ran_ahead_is_stamped_anew_with_its_lines() {
     assert_both(&devices, Some("a1\nb1\nc1\nd"));
 }
 
+fn unique() -> Connection {
+    let conn = synced("CREATE TABLE t(id TEXT PRIMARY KEY NOT NULL, code TEXT UNIQUE, body TEXT);");
+    run(&conn, BLOCK);
+    conn
+}
+
+#[test]
+fn a_row_parked_with_one_line_of_its_text_comes_back_with_all() {
+    let devices = [unique(), unique()];
+    write(&devices[0], "INSERT INTO t VALUES('b', 'B', 'x' || char(10) || 'y')");
+    exchange(&devices[0], &devices[1]);
+    write(&devices[1], "INSERT INTO t VALUES('k', 'K', '')");
+    let seen = fold(&devices[0]);
+    write(&devices[0], "UPDATE t SET code = 'K', body = 'x1' || char(10) || 'y' WHERE id = 'b'");
+    payload::apply(&devices[1], &told(&devices[0], seen)).unwrap();
+    assert_eq!(rows(&devices[1], "SELECT id FROM t"), ["k"]);
+    write(&devices[1], "UPDATE t SET code = 'L'");
+    let seen = fold(&devices[0]);
+    write(&devices[0], "INSERT INTO t VALUES('other', 'O', '')");
+    payload::apply(&devices[1], &told(&devices[0], seen)).unwrap();
+    assert_eq!(rows(&devices[1], "SELECT code, body FROM t WHERE id = 'b'"), ["K|x1\ny"]);
+}
+
 #[test]
 fn a_row_that_loses_its_unique_value_keeps_its_lines() {
-    let unique = || {
-        let conn = synced("CREATE TABLE t(id TEXT PRIMARY KEY NOT NULL, code TEXT UNIQUE, body TEXT);");
-        run(&conn, BLOCK);
-        conn
-    };
     let devices = [unique(), unique()];
     write(&devices[0], "INSERT INTO t VALUES('a', 'K', 'kept')");
     write(&devices[1], "INSERT INTO t VALUES('b', 'K', 'x' || char(10) || 'y')");
@@ -118,15 +136,28 @@ fn a_row_that_loses_its_unique_value_keeps_its_lines() {
     devices.iter().for_each(|device| assert_eq!(rows(device, all), ["a|kept", "b|x2\ny2"]));
 }
 
+fn that_keeps_deleted_rows() -> Connection {
+    let conn = device(T);
+    conn.query_row("SELECT cloudsync_init('t', 'aws', 3)", [], |_| Ok(())).unwrap();
+    run(&conn, BLOCK);
+    conn
+}
+
+#[test]
+fn what_is_kept_of_a_deleted_row_is_not_replaced_by_an_older_text() {
+    let devices = pair_of([that_keeps_deleted_rows(), that_keeps_deleted_rows()], "a\nb");
+    let old = told(&devices[1], Version::NEVER);
+    set_body(&devices[0], Some("a1\nb"));
+    write(&devices[0], "DELETE FROM t");
+    payload::apply(&devices[0], &old).unwrap();
+    write(&devices[1], "UPDATE t SET title = 'late'");
+    exchange(&devices[1], &devices[0]);
+    assert_both(&devices, Some("a1\nb"));
+}
+
 #[test]
 fn a_table_that_keeps_deleted_rows_tells_texts_whole() {
-    let device = || {
-        let conn = device(T);
-        conn.query_row("SELECT cloudsync_init('t', 'aws', 3)", [], |_| Ok(())).unwrap();
-        run(&conn, BLOCK);
-        conn
-    };
-    let devices = pair_of([device(), device()], "a\nb");
+    let devices = pair_of([that_keeps_deleted_rows(), that_keeps_deleted_rows()], "a\nb");
     set_body(&devices[0], Some("a1\nb"));
     set_body(&devices[1], Some("a\nb1"));
     exchange(&devices[0], &devices[1]);
