@@ -53,8 +53,8 @@ pub trait Store {
         keys: &[&Key],
     ) -> Result<Vec<Option<RowClock<SiteId>>>, Self::Error>;
 
-    /// Of each of these cells of rows the value and the document as they stand; `None` where the row is not
-    /// there. Asked for rows that [`Store::clocks`] has just answered, and for columns of text that is merged
+    /// Of each of these cells of rows the value and the document as they stand, or as they are kept of a deleted
+    /// row ([`Algorithm::keeps_deleted`](crate::schema::Algorithm::keeps_deleted)); `None` where the row is not there. Asked for rows that [`Store::clocks`] has just answered, and for columns of text that is merged
     /// by lines.
     ///
     /// # Errors

@@ -238,6 +238,7 @@ pub fn user_tables(conn: &Connection) -> Result<Vec<String>> {
                AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'cloudsync\\_%' ESCAPE '\\'
                AND name NOT LIKE '%\\_cloudsync' ESCAPE '\\' AND name NOT LIKE '%\\_cloudsync\\_journal' ESCAPE '\\'
                AND name NOT LIKE '%\\_cloudsync\\_buried' ESCAPE '\\'
+               AND name NOT LIKE '%\\_cloudsync\\_before' ESCAPE '\\'
                ORDER BY name";
     let mut statement = conn.prepare(sql)?;
     let rows = statement.query_map([], |row| row.get(0))?;

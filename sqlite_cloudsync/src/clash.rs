@@ -20,6 +20,7 @@ use crate::error::Result;
 use crate::sending::RowReader;
 use crate::store::SqliteStore;
 use crate::table::Table;
+use crate::texts::tell;
 use crate::value::Bound;
 use crate::{inbox, parked, quote, refusal};
 
@@ -109,6 +110,7 @@ fn in_order(conn: &Connection, parked: ChangeBatch) -> Result<ChangeBatch> {
 fn refused(conn: &Connection, told: &TableChanges, row: &RowChange, refusal: &Refusal) -> Result<bool> {
     let table = Table::require(conn, &told.table)?;
     let mut merged = in_columns_of(&table, told, row);
+    tell::settled(&table, &mut merged)?;
     let algorithm = Some(table.synced.algorithm);
     if let Some(parked) = parked::row(conn, &told.table, &row.key)? {
         join_changes(
@@ -126,7 +128,7 @@ fn refused(conn: &Connection, told: &TableChanges, row: &RowChange, refusal: &Re
         parked::park(conn, &in_table(&table, Vec::new()), &merged, refusal)?;
         return Ok(false);
     }
-    let rivals = rivals(conn, &table, &merged)?;
+    let rivals = rivals(conn, &table, &tell::rendered(&merged))?;
     let wins_over = |rival: &RowChange| match (merged.row_id.is_some(), rival.row_id.is_some()) {
         (true, false) => true,
         (false, true) => false,

@@ -14,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::error::{Error, Result};
 use crate::savepoint::in_savepoint;
 use crate::table::Table;
+use crate::texts::tell;
 use crate::value::Bound;
 use crate::{apply, bases, fold, system};
 
@@ -140,10 +141,11 @@ fn number(conn: &Connection, table: &str, key: &str) -> Result<Option<i64>> {
 ///
 /// # Errors
 /// The database failed, or the answer names a cell that was not sent.
-pub fn record_told(conn: &Connection, sent: &TableChanges, told: &LostValue) -> Result<()> {
+pub fn record_told(conn: &Connection, table: &Table, sent: &TableChanges, told: &LostValue) -> Result<()> {
     let column = told.column as usize;
     let row = sent.rows.get(told.row as usize);
-    let cell = row.and_then(|row| Some((row, row.cells.iter().find(|cell| cell.column == column)?)));
+    let row = row.map(|row| tell::with_standing(conn, table, row)).transpose()?;
+    let cell = row.as_ref().and_then(|row| Some((row, row.cells.iter().find(|cell| cell.column == column)?)));
     let (Some((row, cell)), Some(name)) = (cell, sent.columns.get(column)) else {
         return Err(Error::network("the server's answer tells of a cell that was not sent"));
     };

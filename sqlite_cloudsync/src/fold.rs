@@ -21,6 +21,8 @@ use crate::savepoint::in_savepoint;
 use crate::sent::{BULK_ROWS, UNSENT_BULK, UNSENT_WHOLE};
 use crate::system::{self, SyncedTable};
 use crate::table::{MASK_BITS, Table, journal_table};
+use crate::texts::before::Befores;
+use crate::texts::edits::Edited;
 use crate::trigger::{OP_DELETE, OP_HINT, OP_HINT_PRIVATE, OP_INSERT};
 use crate::unsendable;
 use crate::value::Bound;
@@ -70,8 +72,11 @@ pub fn fold(conn: &Connection) -> Result<Folded> {
                 buried::prepare(conn, &table)?;
             }
             let new = added.iter().find(|(id, _)| *id == table.synced.id).map(|(_, ids)| ids.clone());
-            let mut fold = TableFold { conn, table: &table, new: new.unwrap_or_default(), highest: seen };
+            let befores = Befores::of(conn, &table)?;
+            let new = new.unwrap_or_default();
+            let mut fold = TableFold { conn, table: &table, new, highest: seen, befores };
             while fold.batch(&mut folded)? {}
+            fold.befores.clear(conn, &table)?;
             highest = highest.max(fold.highest);
         }
         if highest > seen {
@@ -140,6 +145,8 @@ struct Touched {
     buried: Option<Option<Vec<u8>>>,
     /// What the writes replaced, if conflicts of the table are listed.
     replaced: Replaced,
+    /// What they did to texts, if the table has any that are merged by lines.
+    edited: Edited,
 }
 
 impl Touched {
@@ -153,6 +160,7 @@ impl Touched {
             transactions: Vec::new(),
             buried: None,
             replaced: Replaced::default(),
+            edited: Edited::default(),
         }
     }
 }
@@ -181,6 +189,7 @@ struct TableFold<'a> {
     table: &'a Table,
     new: Vec<ColumnId>,
     highest: Version,
+    befores: Befores,
 }
 
 impl TableFold<'_> {
@@ -364,6 +373,9 @@ impl TableFold<'_> {
             if self.table.synced.conflicts {
                 row.replaced.add(self.table, row.clock.as_ref(), &write);
             }
+            if !self.table.schema.texts.is_empty() {
+                row.edited.add(self.table, row.clock.as_ref(), &write);
+            }
             row.clock = Some(after);
             row.changed = true;
             row.transactions.extend(transaction);
@@ -411,7 +423,7 @@ impl TableFold<'_> {
         Ok(statement.exists(params_from_iter(values.iter().map(Bound)))?)
     }
 
-    fn write_clocks(&self, batch: &Batch, order: &[usize]) -> Result<()> {
+    fn write_clocks(&mut self, batch: &Batch, order: &[usize]) -> Result<()> {
         let sql = format!(
             "INSERT INTO {}(key, clock, unsent) VALUES(?1, ?2, ?3)
              ON CONFLICT(key) DO UPDATE SET clock = excluded.clock, unsent = excluded.unsent",
@@ -427,6 +439,9 @@ impl TableFold<'_> {
             }
             if let Some(cells) = &row.buried {
                 buried::store(self.conn, self.table, &row.key, cells.as_deref())?;
+            }
+            if let Some(clock) = row.clock.as_ref().filter(|_| !self.table.schema.texts.is_empty()) {
+                row.edited.keep(self.conn, self.table, &row.key, clock, &mut self.befores)?;
             }
             if self.table.synced.conflicts {
                 row.replaced.keep(self.conn, self.table, &row.key)?;

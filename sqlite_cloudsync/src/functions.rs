@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::ffi::with_connection;
 use crate::table::Table;
 use crate::value;
-use crate::{conflicts, filter, fold, groups, init, payload, system};
+use crate::{conflicts, filter, fold, groups, init, payload, system, texts};
 
 /// Pure functions: the same answer for the same arguments, harmless anywhere.
 const PURE: FunctionFlags = FunctionFlags::SQLITE_UTF8
@@ -97,6 +97,14 @@ pub fn register_settings(conn: &Connection) -> SqlResult<()> {
         with_connection(context, |conn| filter::set(conn, &table, None))?;
         Ok(1)
     })?;
+    scalar(conn, "cloudsync_text_materialize", -1, ACTS, |context| {
+        if context.len() < 3 {
+            return Err(Error::state("cloudsync_text_materialize takes a table, a column and the key").into());
+        }
+        let (table, column) = (table_argument(context)?, text(context, 1, "column")?);
+        with_connection(context, |conn| texts::materialize(conn, &table, &column))?;
+        Ok(1)
+    })?;
     scalar(conn, "cloudsync_set_schema", 1, ACTS, |_| Ok(SqlValue::Null))?;
     scalar(conn, "cloudsync_schema", 0, READS, |_| Ok(SqlValue::Null))?;
     scalar(conn, "cloudsync_table_schema", 1, READS, |_| Ok(SqlValue::Null))
@@ -121,6 +129,9 @@ fn set_table_setting(context: &Context<'_>, column: String, first: usize) -> Sql
             }
             "*" if key.eq_ignore_ascii_case(groups::SETTING) => groups::set_atomic(conn, name, &value)?,
             "*" if conflicts::is_setting(&key) => conflicts::set(conn, name, &key, &value)?,
+            column if column != "*" && texts::is_setting(&key) => {
+                texts::set(conn, name, column, &key, &value)?;
+            }
             _ => system::set_table_setting(conn, name, &column, &key, &value)?,
         }
         Ok(SqlValue::Null)

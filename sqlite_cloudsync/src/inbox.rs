@@ -22,6 +22,7 @@ use crate::parked;
 use crate::sent::UNSENT_BULK;
 use crate::store::{Origin, SqliteStore};
 use crate::table::Table;
+use crate::texts::documents;
 use crate::twin;
 use crate::value::Bound;
 
@@ -241,6 +242,7 @@ pub fn forget_row(conn: &Connection, table: &Table, key: &Key) -> Result<()> {
         if table.synced.conflicts {
             bases::forget(conn, table, key)?;
         }
+        documents::forget_row(conn, table, key)?;
         groups::leave(conn, table, key)
     })
 }

@@ -11,7 +11,7 @@ use crate::catalog::{self, TableInfo};
 use crate::error::{Error, Result};
 use crate::savepoint::in_savepoint;
 use crate::table::{Table, clock_table, journal_table};
-use crate::{apply, bases, buried, conflicts, filter, fold, groups, parked, quote, system, trigger};
+use crate::{apply, bases, buried, conflicts, filter, fold, groups, parked, quote, system, texts, trigger};
 
 /// Flag of `cloudsync_init`: accept a key of one INTEGER PRIMARY KEY column.
 pub const ALLOW_INTEGER_KEY: i64 = 1;
@@ -173,7 +173,8 @@ fn create_tables(conn: &Connection, table: &Table) -> Result<()> {
         quote::main(&format!("{clocks}_unsent")),
         quote::ident(&clocks),
     ))?;
-    buried::prepare(conn, table)
+    buried::prepare(conn, table)?;
+    texts::prepare(conn, table)
 }
 
 /// Ends the syncing of a table. With the last one the system tables go too.
@@ -209,6 +210,7 @@ fn cleanup_one(conn: &Connection, name: &str) -> Result<()> {
     conn.execute("DELETE FROM main.cloudsync_conflicts WHERE tbl = ?1", [name])?;
     if let Some(table) = system::table(conn, name)? {
         bases::forget_table(conn, table.id)?;
+        texts::cleanup(conn, name, table.id)?;
     }
     conn.execute(
         "DELETE FROM main.cloudsync_columns WHERE table_id IN (SELECT id FROM main.cloudsync_tables WHERE name = ?1)",
@@ -231,6 +233,7 @@ fn cleanup_one(conn: &Connection, name: &str) -> Result<()> {
 pub fn logout(conn: &Connection) -> Result<()> {
     apply::in_transaction(conn, || {
         let tables = system::tables(conn)?;
+        let loaded = Table::all(conn)?;
         for synced in &tables {
             let delete = format!("DELETE FROM {}", quote::main(&synced.name));
             fold::while_applying(conn, || Ok(conn.execute(&delete, [])?))?;
@@ -249,6 +252,9 @@ pub fn logout(conn: &Connection) -> Result<()> {
             if synced.filter.is_some() {
                 filter::set(conn, &synced.name, synced.filter.as_deref())?;
             }
+        }
+        for table in &loaded {
+            texts::restore(conn, table)?;
         }
         system::remember_schema(conn)
     })
@@ -332,6 +338,7 @@ pub fn refresh(conn: &Connection) -> Result<()> {
         check_key_width(conn, &table)?;
         add_masks(conn, &table)?;
         buried::prepare(conn, &table)?;
+        texts::prepare(conn, &table)?;
         groups::prepare(conn, &table)?;
         trigger::rebuild(conn, &table)?;
     }

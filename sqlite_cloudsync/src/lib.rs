@@ -41,6 +41,7 @@ pub mod store;
 pub mod swap;
 pub mod system;
 pub mod table;
+mod texts;
 pub mod transaction;
 pub mod trigger;
 pub mod twin;

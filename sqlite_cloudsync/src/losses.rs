@@ -49,7 +49,15 @@ pub fn look<'a>(
     let unsent = with_ids(&bases, &written, &site)?;
     // Another device may have seen the write, by a payload: of that nothing is known.
     let lost = match origin {
-        Origin::Server => lost_to_incoming(&plan.columns, before, change, &unsent),
+        Origin::Server => {
+            let mut lost = lost_to_incoming(&plan.columns, before, change, &unsent);
+            // Lines are merged: a text is not lost because another write of it is newer.
+            lost.retain(|lost| {
+                let cell = change.cells.get(lost.cell);
+                cell.and_then(|cell| change.text(cell.column)).is_none_or(|text| text.delta.is_none())
+            });
+            lost
+        }
         Origin::Peer => Vec::new(),
     };
     let overtaken = written.into_iter().filter(|column| row.after.cell(*column) != before.cell(*column));

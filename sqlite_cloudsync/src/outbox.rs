@@ -29,6 +29,7 @@ use crate::sent::{self, UNSENT_BULK};
 use crate::store::{Origin, SqliteStore};
 use crate::system;
 use crate::table::Table;
+use crate::texts::tell;
 use crate::trigger::{OP_HINT, OP_HINT_PRIVATE};
 
 /// The most rows in one request, whatever their size.
@@ -227,7 +228,7 @@ impl Room {
 /// About how many bytes a row takes on the wire.
 fn change_bytes(change: &RowChange) -> usize {
     let values: usize = change.cells.iter().map(|cell| 8 + value_bytes(&cell.value)).sum();
-    values + change.key.0.len() + 16
+    values + tell::bytes(change) + change.key.0.len() + 16
 }
 
 fn take_table(
@@ -415,6 +416,7 @@ fn settle(
     for (at, row, table, receipt, refusal) in refused {
         summary.rejected += 1;
         if let Some((changes, change)) = parcel.row(at, row) {
+            let change = &tell::with_standing(conn, table, change)?;
             rejections::record(conn, &Rejection { table, columns: &changes.columns, change, refusal })?;
         }
         if unchanged_since(conn, table, receipt)? {
@@ -424,8 +426,8 @@ fn settle(
     for told in &reply.lost {
         let at = told.table as usize;
         let Some(sent) = parcel.changes.tables.get(at) else { continue };
-        if parcel.receipts.get(at).is_some_and(|(table, _)| table.synced.conflicts) {
-            conflicts::record_told(conn, sent, told)?;
+        if let Some((table, _)) = parcel.receipts.get(at).filter(|(table, _)| table.synced.conflicts) {
+            conflicts::record_told(conn, table, sent, told)?;
         }
     }
     if summary.accepted > 0 {

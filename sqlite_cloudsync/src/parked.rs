@@ -31,6 +31,9 @@ pub const CREATE: &str = "CREATE TABLE IF NOT EXISTS main.cloudsync_parked (
 /// # Errors
 /// The database failed.
 pub fn park(conn: &Connection, told: &TableChanges, row: &RowChange, refusal: &Refusal) -> Result<()> {
+    let mut row = row.clone();
+    // Lines that could not be placed have lost their cell.
+    row.texts.retain(|text| row.cells.iter().any(|cell| cell.column == text.column));
     let alone = TableChanges {
         rows: vec![row.clone()],
         columns: told.columns.clone(),

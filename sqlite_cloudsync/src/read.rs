@@ -14,6 +14,7 @@ use crate::buried;
 use crate::error::{Error, Result};
 use crate::fold::fold;
 use crate::table::Table;
+use crate::texts::tell;
 use crate::value::{self, Bound};
 use crate::{clash, parked, quote, system};
 
@@ -34,6 +35,8 @@ pub struct Filter {
     pub unsent: bool,
     /// Of a row with anything that qualifies, all cells.
     pub whole: bool,
+    /// Texts as values, never as lines.
+    pub whole_texts: bool,
     /// At most so many rows.
     pub limit: Option<usize>,
 }
@@ -153,7 +156,9 @@ impl TableReader<'_> {
         let Some(wanted) = self.wanted(&clock, since) else { return Ok(()) };
         if !clock.length.is_alive() {
             let cells = buried::cells(self.conn, self.table, &key, &clock)?;
-            self.push(change(row_id, key, &clock, cells));
+            let mut told = change(row_id, key, &clock, cells);
+            self.tell_lines(&mut told, |_| true)?;
+            self.push(told);
             return Ok(());
         }
         let bound = self.table.key_values(&key)?;
@@ -163,8 +168,18 @@ impl TableReader<'_> {
             return Ok(());
         };
         let cells = self.cells(found, 0, &clock, &wanted)?;
-        self.push(change(row_id, key, &clock, cells));
+        let mut told = change(row_id, key, &clock, cells);
+        let is_whole = self.filter.whole || buried::keeps(self.table);
+        self.tell_lines(&mut told, |stamp| is_whole || self.is_told(stamp, since))?;
+        self.push(told);
         Ok(())
+    }
+
+    fn tell_lines(&self, told: &mut RowChange, wanted: impl Fn(Stamp<SiteId>) -> bool) -> Result<()> {
+        if self.filter.whole_texts {
+            return Ok(());
+        }
+        tell::by_lines(self.conn, self.table, told, |site| self.site(site), wanted)
     }
 
     /// Rows of other devices that cannot stand here: told on, so that they lose or stand elsewhere too.
@@ -181,10 +196,15 @@ impl TableReader<'_> {
                     continue;
                 }
                 let mut row = clash::in_columns_of(self.table, &told, row);
+                if self.filter.whole_texts {
+                    row = tell::rendered(&row);
+                }
                 let is_any =
                     self.is_wanted(row.life) || row.cells.iter().any(|cell| self.is_wanted(cell.stamp));
                 if !self.filter.whole {
                     row.cells.retain(|cell| self.is_wanted(cell.stamp));
+                    let RowChange { cells, texts, .. } = &mut row;
+                    texts.retain(|text| cells.iter().any(|cell| cell.column == text.column));
                 }
                 // Another state of the same row may stand here: no row is told twice.
                 let is_full = self.is_full();
@@ -200,7 +220,12 @@ impl TableReader<'_> {
     }
 
     fn is_wanted(&self, stamp: Stamp<SiteId>) -> bool {
-        stamp.version > self.filter.since
+        self.is_told(stamp, self.filter.since)
+    }
+
+    /// As [`Self::is_wanted`], from a later version on.
+    fn is_told(&self, stamp: Stamp<SiteId>, since: Version) -> bool {
+        stamp.version > since
             && self.filter.until.is_none_or(|until| stamp.version <= until)
             && self.filter.site.is_none_or(|site| stamp.site == site)
     }
@@ -245,11 +270,7 @@ impl TableReader<'_> {
 
     /// For each column whether its cell is to be told; `None` if nothing of the row is.
     fn wanted(&self, clock: &RowClock<SiteId>, since: Version) -> Option<Vec<bool>> {
-        let told = |stamp: Stamp<SiteId>| {
-            stamp.version > since
-                && self.filter.until.is_none_or(|until| stamp.version <= until)
-                && self.filter.site.is_none_or(|site| stamp.site == site)
-        };
+        let told = |stamp: Stamp<SiteId>| self.is_told(stamp, since);
         let cells: Vec<bool> = match clock.length.is_alive() {
             true => self.table.schema.columns.iter().map(|column| told(clock.cell(column.id))).collect(),
             false => Vec::new(),

@@ -1,11 +1,13 @@
 //! A clock that runs ahead must not cost its owner anything: what was written under it and never sent
 //! exists nowhere else, so it can be given other versions.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use cloudsync_shared::clock::{RowClock, Stamp};
 use cloudsync_shared::hlc::{Millis, Version};
-use cloudsync_shared::id::SiteOrdinal;
+use cloudsync_shared::id::{ColumnId, SiteOrdinal};
+use cloudsync_shared::text::Document;
 use rusqlite::{Connection, params};
 
 use crate::apply;
@@ -14,6 +16,7 @@ use crate::given;
 use crate::sent::UNSENT_WHOLE;
 use crate::system;
 use crate::table::Table;
+use crate::texts::documents;
 
 /// Gives all versions of unsent local writes that are later than `now`, the server's time, new ones from
 /// there on, in their order, above everything that remains; answers how many there were.
@@ -54,12 +57,15 @@ struct Entry {
     key: Vec<u8>,
     clock: RowClock<SiteOrdinal>,
     unsent: Option<i64>,
+    /// The documents of its texts: of lines edited twice the clock knows the last edit only.
+    texts: Vec<(ColumnId, Document<SiteOrdinal>)>,
 }
 
 impl Entry {
     fn stamps(&self) -> impl Iterator<Item = Stamp<SiteOrdinal>> {
         let cells = self.clock.own_cells().iter().map(|(_, stamp)| *stamp);
-        cells.chain([self.clock.life]).chain(self.clock.past.stamps())
+        let lines = self.texts.iter().flat_map(|(_, document)| stamps_of(document));
+        cells.chain([self.clock.life]).chain(self.clock.past.stamps()).chain(lines)
     }
 
     /// Whether a stamp is of a local write that was never sent, from a time that has not come yet.
@@ -79,6 +85,12 @@ impl Entry {
             Some(version) if self.is_early(stamp, latest) => Stamp { version: *version, ..stamp },
             _ => stamp,
         };
+        for (column, document) in &self.texts {
+            let renewed = document.map_stamps(other);
+            if renewed != *document {
+                documents::store(conn, table, &self.key, *column, Some(&renewed))?;
+            }
+        }
         let clock = self.clock.map_stamps(other);
         if clock == self.clock {
             return Ok(());
@@ -100,15 +112,25 @@ impl Entry {
     }
 }
 
+fn stamps_of(document: &Document<SiteOrdinal>) -> Vec<Stamp<SiteOrdinal>> {
+    let stamps = RefCell::new(Vec::new());
+    document.map_stamps(|stamp| {
+        stamps.borrow_mut().push(stamp);
+        stamp
+    });
+    stamps.into_inner()
+}
+
 fn each_clock(conn: &Connection, mut look: impl FnMut(&Table, Entry) -> Result<()>) -> Result<()> {
     for table in Table::all(conn)? {
         let sql = format!("SELECT key, clock, unsent FROM {}", table.clocks());
         let mut statement = conn.prepare(&sql)?;
-        let rows =
-            statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?, row.get(2)?)))?;
+        let rows = statement
+            .query_map([], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?, row.get(2)?)))?;
         // Read before anything is written: an UPDATE may move rows under a walk.
         for (key, clock, unsent) in rows.collect::<rusqlite::Result<Vec<_>>>()? {
-            look(&table, Entry { key, clock: RowClock::from_bytes(&clock)?, unsent })?;
+            let texts = documents::of_row(conn, &table, &key)?;
+            look(&table, Entry { key, clock: RowClock::from_bytes(&clock)?, unsent, texts })?;
         }
     }
     Ok(())

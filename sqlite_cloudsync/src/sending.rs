@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use cloudsync_shared::capture::base_clock;
 use cloudsync_shared::change::{CellChange, RowChange};
-use cloudsync_shared::clock::RowClock;
+use cloudsync_shared::clock::{RowClock, Stamp};
 use cloudsync_shared::id::{CausalLength, SiteId, SiteOrdinal};
 use cloudsync_shared::key::Key;
 use cloudsync_shared::value::Value;
@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::quote;
 use crate::system;
 use crate::table::Table;
+use crate::texts::tell;
 use crate::unsendable::{self, Cells};
 use crate::value::Bound;
 
@@ -88,6 +89,7 @@ impl<'a> RowReader<'a> {
         };
         if !clock.length.is_alive() {
             change.cells = buried::cells(self.conn, self.table, key, &clock)?;
+            tell::by_lines(self.conn, self.table, &mut change, |site| self.site(site), |_| true)?;
             return Ok(Some(change));
         }
         // What brings a row back brings it back whole.
@@ -103,14 +105,18 @@ impl<'a> RowReader<'a> {
             unsendable::note(self.conn, self.table, &change, &column)?;
             return Ok(None);
         }
+        let wanted = |stamp: Stamp<SiteId>| stamp.version.0 >= unsent.unsigned_abs();
+        tell::by_lines(self.conn, self.table, &mut change, |site| self.site(site), wanted)?;
         Ok(Some(change))
     }
 
     fn with_sites(&self, clock: &RowClock<SiteOrdinal>) -> Result<RowClock<SiteId>> {
-        clock.map_sites(|ordinal| {
-            let unknown = || Error::state(format!("a row clock names site {}, which is unknown", ordinal.0));
-            self.sites.get(&ordinal).copied().ok_or_else(unknown)
-        })
+        clock.map_sites(|ordinal| self.site(ordinal))
+    }
+
+    fn site(&self, ordinal: SiteOrdinal) -> Result<SiteId> {
+        let unknown = || Error::state(format!("a row clock names site {}, which is unknown", ordinal.0));
+        self.sites.get(&ordinal).copied().ok_or_else(unknown)
     }
 }
 

@@ -24,6 +24,7 @@ use crate::sent::{self, UNSENT_WHOLE};
 use crate::swap;
 use crate::system;
 use crate::table::Table;
+use crate::texts::merged;
 use crate::twin;
 use crate::value::Bound;
 
@@ -163,8 +164,24 @@ impl<'c> SqliteStore<'c> {
         for losses in kept.iter().filter_map(|row| losses.get(&row.index)) {
             losses.record(self.conn, table)?;
         }
+        self.keep_texts(plan, table, &kept)?;
         self.write_clocks(plan, table, kept)?;
         Ok(outcomes)
+    }
+
+    /// Moves the documents of texts; if lines came of a text that is not known here, the table is asked for as
+    /// a whole at the next sync.
+    fn keep_texts(&mut self, plan: &TablePlan<'_>, table: &Table, kept: &[&PlannedRow]) -> Result<()> {
+        if table.schema.texts.is_empty() && plan.changes.rows.iter().all(|change| change.texts.is_empty()) {
+            return Ok(());
+        }
+        let mut incomplete = false;
+        for row in kept {
+            merged::keep(self.conn, table, plan, row, |site| self.ordinal(site))?;
+            let change = plan.changes.rows.get(row.index);
+            incomplete |= change.is_some_and(|change| merged::is_incomplete(change, row));
+        }
+        if incomplete { system::download_again(self.conn, table.synced.id) } else { Ok(()) }
     }
 
     fn outcome(&self, plan: &TablePlan<'_>, row: &PlannedRow) -> RowOutcome {
@@ -232,6 +249,10 @@ fn is_clash(outcome: &RowOutcome) -> bool {
 
 /// The lowest version told of a row, as `unsent` stores it.
 fn lowest(change: &cloudsync_shared::change::RowChange) -> i64 {
+    if change.texts.iter().any(|text| text.delta.is_some()) {
+        // The lines of a text may be older than its cell.
+        return UNSENT_WHOLE;
+    }
     let versions = change.cells.iter().map(|cell| cell.stamp.version);
     let lowest = versions.fold(change.life.version, Version::min);
     // A part of a row told without its insert has no version for it: that is not a bulk write.
@@ -272,8 +293,12 @@ impl Store for SqliteStore<'_> {
         Ok(clocks)
     }
 
-    fn texts(&mut self, _: &TableSchema, cells: &[(&Key, ColumnId)]) -> Result<Vec<Option<StoredText>>> {
-        Ok(cells.iter().map(|_| None).collect())
+    fn texts(&mut self, schema: &TableSchema, cells: &[(&Key, ColumnId)]) -> Result<Vec<Option<StoredText>>> {
+        let table = self.require(&schema.name)?;
+        let stored = |(key, column): &(&Key, ColumnId)| {
+            merged::stored(self.conn, &table, key, *column, |site| self.site(site))
+        };
+        cells.iter().map(stored).collect()
     }
 
     fn apply(&mut self, plan: &TablePlan<'_>) -> Result<Vec<RowOutcome>> {

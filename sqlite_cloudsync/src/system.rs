@@ -7,13 +7,14 @@ use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{Error, Result};
+use crate::texts::documents;
 use crate::{bases, conflicts, parked, rejections};
 
 /// What every database with synced tables has.
 const SYSTEM_TABLES: &str = include_str!("../../sql/sqlite/system.sql");
 
 /// The tables of [`SYSTEM_TABLES`], for their removal.
-const SYSTEM_TABLE_NAMES: [&str; 11] = [
+const SYSTEM_TABLE_NAMES: [&str; 12] = [
     "cloudsync_settings",
     "cloudsync_site_id",
     "cloudsync_tables",
@@ -25,6 +26,7 @@ const SYSTEM_TABLE_NAMES: [&str; 11] = [
     "cloudsync_parked",
     "cloudsync_conflicts",
     "cloudsync_bases",
+    documents::TABLE,
 ];
 
 /// Setting: the release that created the tables.

@@ -11,6 +11,7 @@ use crate::catalog::{self, Affinity, TableInfo};
 use crate::error::{Error, Result};
 use crate::quote;
 use crate::system::{self, SyncedTable};
+use crate::texts;
 use crate::value::{self, NotUtf8};
 
 /// Column ids in one integer of the journal: the first holds two bits of operation besides.
@@ -44,12 +45,13 @@ impl Table {
                 None => unknown.push(column.name.clone()),
             }
         }
+        let texts = texts::columns(conn, &synced.name, &columns)?;
         let schema = TableSchema {
             name: synced.name.clone(),
             algorithm: synced.algorithm,
             key: info.key.iter().map(|column| column.name.clone()).collect(),
             columns,
-            texts: Vec::new(),
+            texts,
         };
         Ok(Some(Table { synced, info, schema, unknown }))
     }

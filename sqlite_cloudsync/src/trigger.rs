@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use crate::catalog::{Affinity, ColumnInfo, UniqueIndex};
 use crate::error::Result;
 use crate::table::{MASK_BITS, Table, journal_table};
+use crate::texts::before;
 use crate::transaction;
 use crate::{buried, quote};
 
@@ -28,7 +29,7 @@ pub const OP_UPDATE: i64 = 3;
 /// The present in milliseconds since 1970.
 const NOW: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
 /// True unless remote changes are being applied.
-const NOT_APPLYING: &str = "NOT EXISTS (SELECT 1 FROM cloudsync_guard)";
+pub const NOT_APPLYING: &str = "NOT EXISTS (SELECT 1 FROM cloudsync_guard)";
 /// Every trigger of ours is called so, the table's name at the end.
 const PREFIX: &str = "cloudsync_";
 
@@ -62,6 +63,7 @@ pub fn triggers(table: &Table) -> Vec<Trigger> {
             after(table, "update", &format!("NOT ({})", same_key(table, "NEW", "OLD")), &moved)
                 .renamed("rekey"),
         );
+        all.extend(before::triggers(table));
     }
     for (number, index) in table.info.unique.iter().enumerate() {
         all.extend(eviction_hints(table, number, index));
@@ -110,7 +112,8 @@ fn present(conn: &Connection, table: &str) -> Result<Vec<Trigger>> {
 }
 
 impl Trigger {
-    fn new(table: &Table, what: &str, event: &str, when: &str, body: &str) -> Trigger {
+    /// The trigger for `event` on a table that runs `body` if `when` holds, `what` in its name.
+    pub fn new(table: &Table, what: &str, event: &str, when: &str, body: &str) -> Trigger {
         let name = format!("{PREFIX}{what}_{}", table.info.name);
         // Just as SQLite stores it, since `rebuild` compares the two.
         let sql = format!(
@@ -161,7 +164,8 @@ fn key_list(table: &Table, row: &str) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
-fn same_key(table: &Table, left: &str, right: &str) -> String {
+/// True if two rows, as a trigger names them, have one key.
+pub fn same_key(table: &Table, left: &str, right: &str) -> String {
     let terms = table.info.key.iter().map(|column| {
         let name = quote::ident(&column.name);
         format!("{left}.{name} IS {right}.{name}")
@@ -205,7 +209,7 @@ fn note_update(table: &Table) -> String {
 }
 
 /// Whether a column's stored value changed, to the bit as far as SQL can tell.
-fn changed(column: &ColumnInfo) -> String {
+pub fn changed(column: &ColumnInfo) -> String {
     let name = quote::ident(&column.name);
     // The column's own collation may find 'A' and 'a' equal.
     let differs = format!("NEW.{name} IS NOT OLD.{name} COLLATE BINARY");

@@ -47,7 +47,8 @@ pub fn resolve_texts(
     // Which life a change is about is clear from what is behind it where lengths do not tell.
     let same_life = local.is_some_and(|local| {
         let same = change.past == local.past && compare_life(change.length, local.length) == Life::Same;
-        local.length.is_alive() && (same || schema.algorithm == Algorithm::Aws)
+        // Where lives are not counted a row's cells are joined whether it lives or not.
+        schema.algorithm == Algorithm::Aws || (local.length.is_alive() && same)
     });
     let mut texts = std::mem::take(&mut change.texts);
     texts.retain(|text| text.delta.is_some());
