@@ -10,6 +10,7 @@ use super::set::{Set, base_join, clock_join};
 use super::sites::SiteNames;
 use super::spi::{Arg, Mode, Row, query};
 use super::table::{Table, TableColumn};
+use super::told::{Lines, Telling};
 use crate::error::PgError;
 use crate::ffi::owner::AsOwner;
 
@@ -152,6 +153,7 @@ pub(super) fn visible_changes(
     table: &Table,
     sites: &mut SiteNames,
     clocks: &[ClockRow],
+    telling: Telling<'_>,
 ) -> Result<Vec<Option<RowChange>>, PgError> {
     let alive: Vec<(usize, &ClockRow)> =
         clocks.iter().enumerate().filter(|(_, row)| row.clock.length.is_alive()).collect();
@@ -159,11 +161,14 @@ pub(super) fn visible_changes(
     let columns: Vec<&TableColumn> = table.readable().collect();
     let found = visible_values(mode, table, &keys, &columns)?;
     sites.learn(mode, alive.iter().map(|(_, row)| &row.clock))?;
+    let lines = Lines::read(mode, table, &alive, telling)?;
     let mut changes: Vec<Option<RowChange>> = clocks.iter().map(|_| None).collect();
     for (index, values) in found {
         let Some((at, row)) = alive.get(index) else { continue };
         if let Some(place) = changes.get_mut(*at) {
-            *place = Some(change(sites, row, &columns, values)?);
+            let mut change = change(sites, row, &columns, values)?;
+            lines.tell(mode, table, sites, &columns, &mut change)?;
+            *place = Some(change);
         }
     }
     Ok(changes)
@@ -201,5 +206,7 @@ pub(super) fn size_of(change: &RowChange) -> usize {
         Value::Text(text) => text.len() + 1,
         Value::Blob(bytes) => bytes.len() + 1,
     });
-    change.key.0.len() + values.sum::<usize>()
+    let texts =
+        change.texts.iter().filter_map(|text| text.delta.as_ref()).map(|delta| delta.to_bytes().len());
+    change.key.0.len() + values.sum::<usize>() + texts.sum::<usize>()
 }

@@ -1,9 +1,12 @@
 //! Making a table synced and unsynced: its clocks, its triggers, its entry in the metadata.
 
 mod check;
+mod lines;
 pub mod names;
 mod triggers;
 mod watch;
+
+pub use lines::{check_lines, is_text, lines_changed};
 
 use cloudsync_shared::capture::base_clock;
 use cloudsync_shared::schema::Algorithm;
