@@ -45,9 +45,9 @@ pub(super) struct Item<'a> {
     /// What was pushed of it.
     pub(super) change: Cow<'a, RowChange>,
     /// The same as it was told: the lines of texts are merged with what stands at each decision.
-    told: Cow<'a, RowChange>,
+    pub(super) told: Cow<'a, RowChange>,
     /// Why its texts cannot be merged.
-    unmerged: Option<Refusal>,
+    pub(super) unmerged: Option<Refusal>,
     /// Its key.
     pub(super) keys: Vec<Value>,
     /// What the server knew of it when the decision fell.
