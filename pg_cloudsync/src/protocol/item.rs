@@ -46,6 +46,8 @@ pub(super) struct Item<'a> {
     pub(super) change: Cow<'a, RowChange>,
     /// The same as it was told: the lines of texts are merged with what stands at each decision.
     pub(super) told: Cow<'a, RowChange>,
+    /// Whether it tells of texts that are merged by lines.
+    pub(super) tells_lines: bool,
     /// Why its texts cannot be merged.
     pub(super) unmerged: Option<Refusal>,
     /// Its key.
@@ -98,6 +100,7 @@ impl<'a> Item<'a> {
             index,
             keys: change.key.decode(work.table.keys.len())?,
             after: RowClock::new(change.length, change.life),
+            tells_lines: tells_lines(work.table, work.columns, &change),
             told: change.clone(),
             change,
             unmerged: None,
@@ -152,9 +155,10 @@ impl<'a> Item<'a> {
         self.known.as_ref().is_some_and(|known| known.clock.length.is_alive())
     }
 
-    /// Whether its base row is to be locked before it is decided finally.
+    /// Whether its base row is to be locked before it is decided finally. Without the lock a text and its document
+    /// may be of different times: that a change tells nothing new of them is not certain.
     pub(super) fn wants_lock(&self) -> bool {
-        self.is_alive() && self.action != RowAction::Nothing
+        self.is_alive() && (self.action != RowAction::Nothing || self.tells_lines)
     }
 
     /// Decides again, on what the server knows now.
@@ -183,7 +187,7 @@ impl<'a> Item<'a> {
     ) {
         let schema = &work.table.schema;
         let mut admitted = sites.admit(schema.algorithm, &self.told, work.columns, local, self.names_row());
-        if !texts.is_empty() || tells_lines(work.table, work.columns, &self.told) {
+        if !texts.is_empty() || self.tells_lines {
             self.unmerged = resolve(work, sites, local, admitted.to_mut(), texts).err();
             let (cells, texts) = (admitted.cells.clone(), admitted.texts.clone());
             self.change = Cow::Owned(RowChange { cells, texts, ..self.told.as_ref().clone() });
@@ -238,11 +242,6 @@ impl<'a> Item<'a> {
     /// Whether the write begins another life of the row.
     pub(super) fn has_new_life(&self) -> bool {
         self.known.as_ref().is_none_or(|known| known.clock.length != self.after.length)
-    }
-
-    /// The change as it was told, if it tells of texts that are merged by lines.
-    pub(super) fn told_lines(&self, work: &Work<'_>) -> bool {
-        tells_lines(work.table, work.columns, &self.told)
     }
 
     /// Whether the device, which names no id, has the row with another causal length than it has here.

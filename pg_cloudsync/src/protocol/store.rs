@@ -192,7 +192,7 @@ impl<'a> PgStore<'a> {
             .iter()
             .zip(&known)
             .map(|(item, known)| {
-                (item.keys.as_slice(), known.as_ref(), item.known != *known && item.told_lines(work))
+                (item.keys.as_slice(), known.as_ref(), item.known != *known && item.tells_lines)
             })
             .collect();
         let texts = read_standing(work.table, &mut self.sites, &rows)?;

@@ -281,7 +281,7 @@ fn whoever_was_away_longer_than_the_log_reaches_gets_the_whole() {
 #[test]
 fn pushes_of_one_text_over_two_connections_lose_nothing() {
     let lines: String = (0..40).map(|line| format!("{line}\n")).collect();
-    let (server, mut client, mut one, mut two) = three("together", &lines);
+    let (server, mut client, one, two) = three("together", &lines);
     let work = |mut replica: Replica, mut client: Client, odd: usize| {
         let mut body = (0..40).map(|line| line.to_string()).collect::<Vec<_>>();
         for line in (0..40).filter(|line| line % 2 == odd) {
@@ -292,11 +292,10 @@ fn pushes_of_one_text_over_two_connections_lose_nothing() {
         replica
     };
     let (left, right) = (server.client(), server.client());
-    std::thread::scope(|scope| {
+    let (mut one, mut two) = std::thread::scope(|scope| {
         let one_at_work = scope.spawn(|| work(one, left, 0));
         let two_at_work = scope.spawn(|| work(two, right, 1));
-        one = one_at_work.join().expect("it succeeds");
-        two = two_at_work.join().expect("it succeeds");
+        (one_at_work.join().expect("it succeeds"), two_at_work.join().expect("it succeeds"))
     });
     let expected: String = (0..40).map(|line| format!("{line} by {}\n", line % 2)).collect();
     assert_all(&mut client, &mut one, &mut two, &expected);
@@ -370,7 +369,8 @@ fn only_a_column_of_text_outside_the_key_can_be_merged_by_lines() {
         "CREATE TABLE t (id text PRIMARY KEY, n int, v varchar, d jsonb, b text); SELECT cloudsync_init('t')",
     );
     let mut client = server.client();
-    for (column, algorithm) in [("id", "block"), ("n", "block"), ("d", "block"), ("no", "block"), ("b", "x")] {
+    for (column, algorithm) in [("id", "block"), ("n", "block"), ("d", "block"), ("no", "block"), ("b", "x")]
+    {
         let set = format!("SELECT cloudsync_set_column('t', '{column}', 'algo', '{algorithm}')");
         assert!(client.batch_execute(&set).is_err(), "{column}");
     }
