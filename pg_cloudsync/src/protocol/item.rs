@@ -215,6 +215,7 @@ impl<'a> Item<'a> {
             }
             _ => Vec::new(),
         };
+        self.lost.retain(|lost| !is_merged(&admitted, lost.cell));
         if decision.action == RowAction::Nothing && admitted.length < decision.clock.length {
             // It is about a life that is over: whatever it tells of lines is of no account.
             self.unmerged = None;
@@ -276,6 +277,17 @@ impl<'a> Item<'a> {
         };
         (!may).then(|| no_right(&table.relation))
     }
+}
+
+/// Whether a cell's lines went into the text that stands, so that nothing of it is lost as a whole.
+fn is_merged(change: &RowChange, cell: usize) -> bool {
+    let text = change.cells.get(cell).and_then(|cell| change.text(cell.column));
+    text.is_some_and(|text| match (&text.outcome, &text.delta) {
+        (TextOutcome::Resolved { document: Some(document), .. }, Some(delta)) => {
+            !delta.is_complete() && document.epoch() == delta.epoch()
+        }
+        _ => false,
+    })
 }
 
 /// Merges the texts of a change with what stands.

@@ -244,7 +244,7 @@ pub(super) fn sites_of(changes: &cloudsync_shared::change::ChangeBatch) -> impl 
         let cells = row.cells.iter().map(|cell| cell.stamp.site);
         let past = row.past.stamps().map(|stamp| stamp.site);
         let deltas = row.texts.iter().filter_map(|text| text.delta.as_ref());
-        let texts = deltas.flat_map(|delta| texts::sites_in(delta));
+        let texts = deltas.flat_map(texts::sites_in);
         cells.chain(past).chain(texts).chain([row.life.site, Stamp::NEVER.site])
     })
 }

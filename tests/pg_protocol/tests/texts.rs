@@ -382,3 +382,33 @@ fn only_a_column_of_text_outside_the_key_can_be_merged_by_lines() {
     assert!(client.query_one("SELECT cloudsync_text_materialize('t', 'b', 'key')", &[]).is_err());
     client.batch_execute("SELECT cloudsync_cleanup('t')").expect("it is forgotten");
 }
+
+/// How long it takes: run by name, `--ignored --nocapture`, against a server built for release.
+#[test]
+#[ignore = "prints figures"]
+fn figures_of_a_long_text() {
+    let line = "x".repeat(44);
+    let long: String = (0..20_000).map(|number| format!("{number:05} {line}\n")).collect();
+    let (_server, mut client, mut one, mut two) = three("figures", &long);
+    let mut body = long;
+    for round in 0..5 {
+        let start = std::time::Instant::now();
+        body = body.replacen(&format!("{:05} x", round * 4000 + 7), &format!("sql {round} x"), 1);
+        set_on_server(&mut client, 1, Some(&body));
+        println!("update in SQL: {:?}", start.elapsed());
+        one.pull(&mut client);
+        body = body.replacen(&format!("{:05} x", round * 4000 + 9), &format!("device {round} x"), 1);
+        one.set(1, &body);
+        let start = std::time::Instant::now();
+        assert_accepted(&one.push(&mut client));
+        println!("push with the device's own work: {:?}", start.elapsed());
+        let start = std::time::Instant::now();
+        let pages = two.device.pull(&mut client, &[TABLE]);
+        println!("pull: {:?}, {} bytes", start.elapsed(), size(&pages));
+    }
+    let start = std::time::Instant::now();
+    client
+        .batch_execute("ALTER TABLE notes DISABLE TRIGGER USER; UPDATE notes SET body = body || 'x'")
+        .expect("it is set");
+    println!("the same update without triggers: {:?}", start.elapsed());
+}
