@@ -412,3 +412,40 @@ fn figures_of_a_long_text() {
         .expect("it is set");
     println!("the same update without triggers: {:?}", start.elapsed());
 }
+
+#[test]
+fn a_row_trigger_that_edits_the_text_again_leaves_all_with_one_text() {
+    let (_server, mut client, mut one, mut two) = three("nested", "a\nb\nc\n");
+    client
+        .batch_execute(
+            "CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                UPDATE notes SET body = replace(body, 'b', 'b again') WHERE id = NEW.id; RETURN NULL; END $$;
+            CREATE TRIGGER again AFTER UPDATE ON notes FOR EACH ROW WHEN (pg_trigger_depth() = 0)
+                EXECUTE FUNCTION again()",
+        )
+        .expect("the trigger is made");
+    set_on_server(&mut client, 1, Some("a1\nb\nc\n"));
+    assert_all(&mut client, &mut one, &mut two, "a1\nb again\nc\n");
+    client.batch_execute("DROP TRIGGER again ON notes").expect("it goes");
+    one.set(1, "a1\nb again\nc one\n");
+    set_on_server(&mut client, 1, Some("a sql\nb again\nc\n"));
+    assert_accepted(&one.push(&mut client));
+    assert_all(&mut client, &mut one, &mut two, "a sql\nb again\nc one\n");
+}
+
+#[test]
+fn a_payload_tells_lines_too_and_changes_show_the_whole_text() {
+    let (_server, mut client, mut one, mut two) = three("payload", "a\nb\nc\n");
+    one.set(1, "a\nb\nc one\n");
+    let site = one.device.site;
+    let sent = one.sent;
+    let told = one.store.changes(|stamp| stamp.site == site && stamp.version > sent);
+    set_on_server(&mut client, 1, Some("a sql\nb\nc\n"));
+    let payload = wire::encode(&Message::Payload(told)).expect("it is sound");
+    client.execute("SELECT cloudsync_payload_apply($1)", &[&payload]).expect("it is applied");
+    assert_all(&mut client, &mut one, &mut two, "a sql\nb\nc one\n");
+    let mut expected = Vec::new();
+    text("a sql\nb\nc one\n").encode(&mut expected);
+    let sql = "SELECT col_value FROM cloudsync_changes WHERE col_name = 'body'";
+    assert_eq!(client.query_one(sql, &[]).expect("it is read").get::<_, Vec<u8>>(0), expected);
+}
