@@ -7,7 +7,7 @@ use pgrx::{Spi, pg_sys};
 
 use crate::error::{PgError, Result, SqlState};
 use crate::ffi::owner::AsOwner;
-use crate::quote;
+use crate::{quote, texts};
 
 /// A column of the primary key.
 #[derive(Clone, Debug)]
@@ -165,8 +165,11 @@ fn read(filter: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<SyncedTable>> {
         }
         Ok::<_, PgError>(tables)
     })?;
+    let settings = texts::read_settings(tables.iter().map(|table| table.id).collect())?;
     for table in &mut tables {
         fill(table)?;
+        let columns = table.schema.columns.iter().map(|column| (column.name.as_str(), column.id));
+        table.schema.texts = texts::texts_of(&settings, table.id, columns);
     }
     Ok(tables)
 }

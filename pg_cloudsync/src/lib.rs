@@ -1,7 +1,7 @@
 //! The PostgreSQL extension `cloudsync`.
 //!
 //! Import order, left may be used by right and never the reverse:
-//! `error`, `quote` → `ffi` → `settings`, `sites`, `catalog` → `capture` → `api`, `protocol`.
+//! `error`, `quote` → `ffi` → `settings`, `sites`, `texts`, `catalog` → `capture` → `api`, `protocol`.
 //! The SQL that declares the functions is written by hand: `sql/postgres/`.
 
 mod api;
@@ -15,5 +15,6 @@ mod quote;
 mod settings;
 mod setup;
 mod sites;
+mod texts;
 
 pgrx::pg_module_magic!();

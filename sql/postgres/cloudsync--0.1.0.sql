@@ -98,6 +98,28 @@ CREATE TABLE cloudsync.conflicts (
     UNIQUE (table_id, row_id, col, lost_version, lost_site)
 );
 
+-- The clocks of lines of texts that were edited by line; the digest says of which text. A row is named by its
+-- id, a column by its number. See docs/text.md.
+CREATE TABLE cloudsync.texts (
+    table_id int NOT NULL REFERENCES cloudsync.tables ON DELETE CASCADE,
+    row_id bigint NOT NULL,
+    attnum int2 NOT NULL,
+    document bytea NOT NULL,
+    digest bigint NOT NULL,
+    PRIMARY KEY (table_id, row_id, attnum)
+);
+-- The latest edits of those texts, and in which transaction each was made. An entry without an edit is a
+-- bound: whoever's snapshot does not see its transaction has to be told the whole text.
+CREATE TABLE cloudsync.text_log (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    table_id int NOT NULL REFERENCES cloudsync.tables ON DELETE CASCADE,
+    row_id bigint NOT NULL,
+    attnum int2 NOT NULL,
+    xid xid8 NOT NULL,
+    delta bytea,
+    PRIMARY KEY (table_id, row_id, attnum, id)
+);
+
 -- Tables that policies of synced tables read and whose writes are noted: in the log each stands under
 -- its number with a minus sign, without rows.
 CREATE TABLE cloudsync.watched (
@@ -282,6 +304,9 @@ CREATE FUNCTION @extschema@.cloudsync_set_filter(table_name text, filter text) R
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_set_filter_wrapper';
 CREATE FUNCTION @extschema@.cloudsync_clear_filter(table_name text) RETURNS boolean
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_clear_filter_wrapper';
+-- A text is always whole in its column: this only says whether such a row is there for the caller.
+CREATE FUNCTION @extschema@.cloudsync_text_materialize(table_name text, column_name text, VARIADIC key "any")
+    RETURNS int VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_text_materialize_wrapper';
 CREATE FUNCTION @extschema@.cloudsync_table_schema(table_name text) RETURNS text
     STABLE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_table_schema_wrapper';
 CREATE FUNCTION @extschema@.cloudsync_begin_alter(table_name text) RETURNS boolean
@@ -306,6 +331,7 @@ REVOKE ALL ON FUNCTION @extschema@.cloudsync_set(text, text),
     @extschema@.cloudsync_set_filter(text, text), @extschema@.cloudsync_clear_filter(text),
     @extschema@.cloudsync_set_table(text, text, text),
     @extschema@.cloudsync_set_column(text, text, text, text), @extschema@.cloudsync_table_schema(text),
+    @extschema@.cloudsync_text_materialize(text, text, "any"),
     @extschema@.cloudsync_begin_alter(text), @extschema@.cloudsync_commit_alter(text),
     @extschema@.cloudsync_terminate(), @extschema@.cloudsync_schema(),
     @extschema@.cloudsync_set_schema(text) FROM PUBLIC;

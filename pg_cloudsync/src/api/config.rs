@@ -1,10 +1,11 @@
 //! Settings of the database, of a table, of a column.
 
 use cloudsync_shared::keeping;
+use cloudsync_shared::text::Delimiter;
 use pgrx::datum::DatumWithOid;
 use pgrx::{Spi, pg_extern};
 
-use crate::catalog;
+use crate::catalog::{self, SyncedTable};
 use crate::error::{PgError, Result, SqlState, or_report};
 use crate::ffi::owner::AsOwner;
 use crate::setup::{self, names};
@@ -78,7 +79,32 @@ fn set_column(
     if let (WHOLE_TABLE, Some(value)) = (column, value) {
         keeping::check(key, value)?;
     }
+    let is_about_lines = column != WHOLE_TABLE && matches!(key, "algo" | "delimiter");
+    if is_about_lines {
+        check_lines(&table, column, key, value)?;
+    }
     let _owner = AsOwner::enter()?;
+    store_setting(&table, column, key, value)?;
+    let now = setup::synced(table.relation)?;
+    if now.schema.texts != table.schema.texts { setup::lines_changed(&now, column) } else { Ok(()) }
+}
+
+/// Refuses what cannot be meant by the settings that make a column one that is merged by lines.
+fn check_lines(table: &SyncedTable, column: &str, key: &str, value: Option<&str>) -> Result<()> {
+    let refused = |message: String| Err(PgError::new(SqlState::INVALID_PARAMETER, message));
+    match (key, value) {
+        ("delimiter", Some(delimiter)) => Ok(Delimiter::new(delimiter).map(|_| ())?),
+        ("algo", Some("block")) if !setup::is_text(table, column)? => {
+            refused(format!("column {column} is not of type text or varchar: it cannot be merged by lines"))
+        }
+        ("algo", Some(value)) if !matches!(value, "block" | "cls") => {
+            refused(format!("the column setting 'algo' is 'block' or 'cls', not '{value}'"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn store_setting(table: &SyncedTable, column: &str, key: &str, value: Option<&str>) -> Result<()> {
     match value {
         Some(value) => run(
             "INSERT INTO cloudsync.table_settings (table_id, col_name, key, value) VALUES ($1, $2, $3, $4) \

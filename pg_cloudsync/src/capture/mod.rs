@@ -7,6 +7,7 @@
 pub mod delta;
 mod plan;
 mod statement;
+mod texts;
 
 use std::cell::{Cell, RefCell};
 
@@ -66,8 +67,13 @@ fn run(client: &mut SpiClient<'_>, purpose: Purpose) -> Result<()> {
     if plan.algorithm == Algorithm::Gos && purpose.event != Event::Insert {
         return Err(refused(purpose.event, &plan.table));
     }
+    let Some(texts) = &plan.texts else {
+        client.update(&plan.statement, None, &[])?;
+        return Ok(());
+    };
+    let before = texts.before(client, purpose.event)?;
     client.update(&plan.statement, None, &[])?;
-    Ok(())
+    texts.after(client, &before)
 }
 
 /// Tries to capture many inserted rows as rows never seen, which is a third cheaper than to look

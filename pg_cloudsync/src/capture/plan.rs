@@ -9,6 +9,7 @@ use pgrx::pg_sys;
 use pgrx::spi::{OwnedPreparedStatement, SpiClient};
 
 use crate::capture::statement;
+use crate::capture::texts::TextCapture;
 use crate::catalog;
 use crate::error::Result;
 use crate::ffi::invalidate;
@@ -47,6 +48,8 @@ pub struct Plan {
     pub algorithm: Algorithm,
     /// The table's name, for messages.
     pub table: String,
+    /// What else is to be done for texts that are merged by lines.
+    pub texts: Option<TextCapture>,
     generation: u64,
 }
 
@@ -74,6 +77,7 @@ pub fn find(client: &SpiClient<'_>, purpose: Purpose) -> Result<Option<Rc<Plan>>
     let plan = Rc::new(Plan {
         statement: client.prepare_mut(&text, &[])?.keep(),
         algorithm: table.algorithm,
+        texts: TextCapture::of(&table, purpose.event),
         table: table.qualified,
         generation,
     });

@@ -138,7 +138,7 @@ fn updated(table: &SyncedTable) -> Result<String> {
 }
 
 /// The rows of a transition table under names that no user's column can collide with.
-fn renamed(table: &SyncedTable, rows: &str) -> String {
+pub(super) fn renamed(table: &SyncedTable, rows: &str) -> String {
     let mut list = vec!["true AS here".to_owned()];
     let keys = table.key.iter().enumerate();
     list.extend(
@@ -201,7 +201,12 @@ fn exists(table: &SyncedTable, relation: pg_sys::Oid, key: impl Fn(usize) -> Str
     format!("cloudsync.row_exists({}, {}::pg_catalog.oid, {})", table.id, relation.to_u32(), keys.join(", "))
 }
 
-fn equal(table: &SyncedTable, left: impl Fn(usize) -> String, right: impl Fn(usize) -> String) -> String {
+/// Keys compared as the primary key's index compares them.
+pub(super) fn equal(
+    table: &SyncedTable,
+    left: impl Fn(usize) -> String,
+    right: impl Fn(usize) -> String,
+) -> String {
     let pairs = table.key.iter().enumerate();
     let terms: Vec<String> =
         pairs.map(|(at, key)| format!("{} {} {}", left(at), key.equal, right(at))).collect();

@@ -119,3 +119,16 @@ unsafe fn printed(datum: pg_sys::Datum, kind: pg_sys::Oid) -> Result<String> {
             .with_hint("Synced databases are encoded in UTF-8.")
     })
 }
+
+/// `cloudsync_text_materialize(table, column, VARIADIC key "any") RETURNS int`: 1. A text that is merged by
+/// lines is always whole in its column, so there is nothing to make.
+#[pg_extern(sql = false)]
+fn cloudsync_text_materialize(fcinfo: pg_sys::FunctionCallInfo) -> i32 {
+    let values = or_report(arguments(fcinfo));
+    let name = |at: usize| match values.get(at).map(|argument| &argument.value) {
+        Some(Value::Text(name)) => Some(name.as_str()),
+        _ => None,
+    };
+    or_report(crate::setup::check_lines(name(0), name(1), values.len().saturating_sub(2)));
+    1
+}

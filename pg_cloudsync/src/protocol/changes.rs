@@ -22,6 +22,7 @@ use super::rows::{ClockRow, newer_clocks_after, size_of, visible_changes};
 use super::sites::SiteNames;
 use super::spi::{Arg, Mode, query};
 use super::table::{Table, find_tables};
+use super::told::Telling;
 use crate::error::{PgError, Result, SqlState, or_report};
 use crate::ffi::forms::FixedForms;
 
@@ -135,7 +136,7 @@ impl Walk {
             return Ok(());
         };
         self.after = last.row_id;
-        let changes = visible_changes(Mode::Read, table, &mut self.sites, &clocks)?;
+        let changes = visible_changes(Mode::Read, table, &mut self.sites, &clocks, Telling::Values)?;
         let bytes: usize = changes.iter().flatten().map(size_of).sum();
         self.step = (STEP_BYTES / (bytes / clocks.len()).max(1)).clamp(1, MAX_STEP);
         if *shows_tombstones {

@@ -1,19 +1,23 @@
 //! One planned row on its way into the database.
 
-use cloudsync_shared::change::RowChange;
+use std::borrow::Cow;
+
+use cloudsync_shared::change::{RowChange, TextOutcome};
 use cloudsync_shared::clock::RowClock;
 use cloudsync_shared::id::{ColumnId, RowId, SiteId};
 use cloudsync_shared::merge::{
-    LostCell, RowAction, RowDecision, TablePlan, decide_row, is_too_long, lost_to_stored,
+    LostCell, RowAction, RowDecision, TablePlan, decide_row, is_too_long, lost_to_stored, resolve_texts,
 };
 use cloudsync_shared::port::Refusal;
 use cloudsync_shared::value::Value;
 
 use super::conflicts::Watch;
 use super::known::Known;
-use super::refuse::{no_right, too_long};
+use super::refuse::{as_refusal, no_right, too_long};
 use super::sites::SiteNames;
 use super::table::Table;
+use super::texts::{Standing, lines_fit, tells_lines};
+use super::types::refusal;
 use crate::error::PgError;
 
 /// What is the same for all rows of one table's plan.
@@ -39,7 +43,13 @@ pub(super) struct Item<'a> {
     /// Its index in the changes.
     pub(super) index: usize,
     /// What was pushed of it.
-    pub(super) change: &'a RowChange,
+    pub(super) change: Cow<'a, RowChange>,
+    /// The same as it was told: the lines of texts are merged with what stands at each decision.
+    pub(super) told: Cow<'a, RowChange>,
+    /// Whether it tells of texts that are merged by lines.
+    pub(super) tells_lines: bool,
+    /// Why its texts cannot be merged.
+    pub(super) unmerged: Option<Refusal>,
     /// Its key.
     pub(super) keys: Vec<Value>,
     /// What the server knew of it when the decision fell.
@@ -81,17 +91,21 @@ impl<'a> Item<'a> {
     pub(super) fn new(
         work: &Work<'_>,
         sites: &SiteNames,
-        (index, change): (usize, &'a RowChange),
+        (index, change): (usize, Cow<'a, RowChange>),
         known: Option<Known>,
-        before: Option<&RowClock<SiteId>>,
+        texts: &Standing,
     ) -> Result<Item<'a>, PgError> {
+        let before = known.as_ref().map(|known| sites.with_ids(&known.clock)).transpose()?;
         let mut item = Item {
             index,
-            change,
             keys: change.key.decode(work.table.keys.len())?,
+            after: RowClock::new(change.length, change.life),
+            tells_lines: tells_lines(work.table, work.columns, &change),
+            told: change.clone(),
+            change,
+            unmerged: None,
             known,
             action: RowAction::Nothing,
-            after: RowClock::new(change.length, change.life),
             renewed: Vec::new(),
             locked: false,
             seen: None,
@@ -99,12 +113,12 @@ impl<'a> Item<'a> {
             lost: Vec::new(),
             tries: 0,
         };
-        item.judge(work, sites, before);
+        item.judge(work, sites, before.as_ref(), texts);
         Ok(item)
     }
 
     /// The cells to write, by column.
-    pub(super) fn cells(&self, work: &Work<'_>) -> Vec<(ColumnId, &'a Value)> {
+    pub(super) fn cells(&self, work: &Work<'_>) -> Vec<(ColumnId, &Value)> {
         let (RowAction::Insert { cells } | RowAction::Update { cells, .. }) = &self.action else {
             return Vec::new();
         };
@@ -141,9 +155,10 @@ impl<'a> Item<'a> {
         self.known.as_ref().is_some_and(|known| known.clock.length.is_alive())
     }
 
-    /// Whether its base row is to be locked before it is decided finally.
+    /// Whether its base row is to be locked before it is decided finally. Without the lock a text and its document
+    /// may be of different times: that a change tells nothing new of them is not certain.
     pub(super) fn wants_lock(&self) -> bool {
-        self.is_alive() && self.action != RowAction::Nothing
+        self.is_alive() && (self.action != RowAction::Nothing || self.tells_lines)
     }
 
     /// Decides again, on what the server knows now.
@@ -155,16 +170,28 @@ impl<'a> Item<'a> {
         work: &Work<'_>,
         sites: &SiteNames,
         known: Option<Known>,
+        texts: &Standing,
     ) -> Result<(), PgError> {
         let local = known.as_ref().map(|known| sites.with_ids(&known.clock)).transpose()?;
         self.known = known;
-        self.judge(work, sites, local.as_ref());
+        self.judge(work, sites, local.as_ref(), texts);
         Ok(())
     }
 
-    fn judge(&mut self, work: &Work<'_>, sites: &SiteNames, local: Option<&RowClock<SiteId>>) {
+    fn judge(
+        &mut self,
+        work: &Work<'_>,
+        sites: &SiteNames,
+        local: Option<&RowClock<SiteId>>,
+        texts: &Standing,
+    ) {
         let schema = &work.table.schema;
-        let admitted = sites.admit(schema.algorithm, self.change, work.columns, local, self.names_row());
+        let mut admitted = sites.admit(schema.algorithm, &self.told, work.columns, local, self.names_row());
+        if !texts.is_empty() || self.tells_lines {
+            self.unmerged = resolve(work, sites, local, admitted.to_mut(), texts).err();
+            let (cells, texts) = (admitted.cells.clone(), admitted.texts.clone());
+            self.change = Cow::Owned(RowChange { cells, texts, ..self.told.as_ref().clone() });
+        }
         let mut decision = decide_row(schema, work.columns, local, &admitted);
         self.renewed.clear();
         if let Some(stored) = local.filter(|stored| !stored.length.is_alive()) {
@@ -180,14 +207,19 @@ impl<'a> Item<'a> {
                 decision = RowDecision { action: RowAction::Nothing, clock: stored.clone() };
             }
         }
-        self.too_long = is_too_long(self.change, &admitted, local, self.names_row());
+        self.too_long = is_too_long(&self.told, &admitted, local, self.names_row());
         self.lost = match (local, &work.watch) {
             (Some(stored), Some(watch)) => {
-                let base = |cell| watch.base(self.change, cell);
+                let base = |cell| watch.base(&self.change, cell);
                 lost_to_stored(work.columns, stored, &admitted, sites.pusher(), base)
             }
             _ => Vec::new(),
         };
+        self.lost.retain(|lost| !is_merged(&admitted, lost.cell));
+        if decision.action == RowAction::Nothing && admitted.length < decision.clock.length {
+            // It is about a life that is over: whatever it tells of lines is of no account.
+            self.unmerged = None;
+        }
         self.action = decision.action;
         self.after = decision.clock.remembering(local);
         self.seen = None;
@@ -208,6 +240,11 @@ impl<'a> Item<'a> {
         self.seen == Some(false)
     }
 
+    /// Whether the write begins another life of the row.
+    pub(super) fn has_new_life(&self) -> bool {
+        self.known.as_ref().is_none_or(|known| known.clock.length != self.after.length)
+    }
+
     /// Whether the device, which names no id, has the row with another causal length than it has here.
     pub(super) fn has_other_length(&self) -> bool {
         self.change.row_id.is_none() && self.change.length != self.after.length
@@ -218,6 +255,9 @@ impl<'a> Item<'a> {
         let table = work.table;
         if self.too_long {
             return Some(too_long(&table.relation));
+        }
+        if let Some(refusal) = self.unmerged.as_ref().filter(|_| !self.is_hidden()) {
+            return Some(refusal.clone());
         }
         let may = match self.shape(work) {
             // Whatever is known of the row: the answer must not tell.
@@ -237,4 +277,45 @@ impl<'a> Item<'a> {
         };
         (!may).then(|| no_right(&table.relation))
     }
+}
+
+/// Whether a cell's lines went into the text that stands, so that nothing of it is lost as a whole.
+fn is_merged(change: &RowChange, cell: usize) -> bool {
+    let text = change.cells.get(cell).and_then(|cell| change.text(cell.column));
+    text.is_some_and(|text| match (&text.outcome, &text.delta) {
+        (TextOutcome::Resolved { document: Some(document), .. }, Some(delta)) => {
+            !delta.is_complete() && document.epoch() == delta.epoch()
+        }
+        _ => false,
+    })
+}
+
+/// Merges the texts of a change with what stands.
+fn resolve(
+    work: &Work<'_>,
+    sites: &SiteNames,
+    local: Option<&RowClock<SiteId>>,
+    change: &mut RowChange,
+    texts: &Standing,
+) -> Result<(), Refusal> {
+    if !lines_fit(change) {
+        return Err(refusal("22023", "lines of a text are later than the text itself"));
+    }
+    let stored = |column| texts.iter().find(|(id, _)| *id == column).map(|(_, stored)| stored.clone());
+    resolve_texts(&work.table.schema, work.columns, local, change, stored)
+        .map_err(|error| as_refusal(error.into()))?;
+    for text in &mut change.texts {
+        let column = work.columns.get(text.column).copied().flatten();
+        match &mut text.outcome {
+            TextOutcome::Incomplete => {
+                return Err(refusal("55000", "lines of a text that is not known here: send the text whole"));
+            }
+            TextOutcome::Resolved { stamp, .. } => {
+                *stamp =
+                    sites.admit_stamp(*stamp, local.zip(column).map(|(clock, column)| clock.cell(column)));
+            }
+            TextOutcome::Open => {}
+        }
+    }
+    Ok(())
 }

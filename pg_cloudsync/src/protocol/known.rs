@@ -27,6 +27,8 @@ pub(super) struct Known {
     pub(super) bytes: Vec<u8>,
     /// The same, read.
     pub(super) clock: RowClock<SiteOrdinal>,
+    /// The transaction that wrote it, by the lower half of its number.
+    pub(super) xmin: i64,
 }
 
 /// Reads the clocks of these keys, as committed now; one entry for each key, in order.
@@ -41,7 +43,8 @@ pub(super) fn read_known(table: &Table, keys: &[&[Value]]) -> Result<Vec<Option<
     let mut set = Set::default();
     set.push_keys(&table.keys, keys)?;
     let sql = format!(
-        "SELECT u.ord, c.row_id, c.clock FROM {} JOIN {} AS c ON {}",
+        "SELECT u.ord, c.row_id, c.clock, \
+            CAST(CAST(c.xmin AS pg_catalog.text) AS pg_catalog.int8) FROM {} JOIN {} AS c ON {}",
         set.as_from_item(),
         table.clocks,
         clock_join(&table.keys)
@@ -50,7 +53,10 @@ pub(super) fn read_known(table: &Table, keys: &[&[Value]]) -> Result<Vec<Option<
         query(Mode::Write, &sql, set.into_args(), |row| {
             let bytes = row.bytes(3)?.unwrap_or_default();
             let clock = RowClock::from_bytes(&bytes)?;
-            Ok((row.known_long(1)?, Known { row_id: row.known_long(2)?, bytes, clock }))
+            Ok((
+                row.known_long(1)?,
+                Known { row_id: row.known_long(2)?, bytes, clock, xmin: row.known_long(4)? },
+            ))
         })
     })?;
     for (ord, entry) in found {

@@ -5,7 +5,7 @@
 //! nothing of the caller's. No function keeps state between calls.
 //!
 //! Import order: `printed`, `spi` → `types` → `set` → `table` → `identity` → `sites`, `cursor`, `rows`, `known` →
-//! `visible`, `view`, `item`, `lock`, `reread`, `sight`, `conflicts` → `write` → `store` → `push`, `groups`, `cycles`, `pull`, `gone`, `changes`, `conflicts_view` →
+//! `visible`, `view`, `item`, `lock`, `reread`, `sight`, `conflicts`, `texts` → `write` → `store` → `push`, `groups`, `cycles`, `pull`, `gone`, `changes`, `conflicts_view` →
 //! `payload`.
 
 mod blame;
@@ -34,6 +34,8 @@ mod sites;
 mod spi;
 mod store;
 mod table;
+mod texts;
+mod told;
 mod types;
 mod view;
 mod visible;

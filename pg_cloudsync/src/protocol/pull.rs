@@ -12,6 +12,7 @@ use super::rows::{ClockRow, clocks_after, clocks_of, size_of, visible_changes};
 use super::sites::SiteNames;
 use super::spi::Mode;
 use super::table::{Table, find_tables};
+use super::told::Telling;
 use super::view;
 use super::visible::few_visible;
 use crate::error::PgError;
@@ -66,6 +67,7 @@ struct Page<'a> {
     /// The rows to look at, by table; `None`: all of them but the held ones.
     touched: Option<BTreeMap<i64, RoaringTreemap>>,
     held: &'a [(String, RoaringTreemap)],
+    telling: Telling<'a>,
     max_bytes: usize,
     bytes: usize,
     looked_at: usize,
@@ -81,6 +83,7 @@ impl Page<'_> {
             sites: SiteNames::default(),
             touched,
             held: &request.held,
+            telling: request.from.as_ref().map_or(Telling::Whole, Telling::Since),
             max_bytes: usize::try_from(request.max_bytes).unwrap_or(MAX_PAGE_BYTES).min(MAX_PAGE_BYTES),
             bytes: 0,
             looked_at: 0,
@@ -121,7 +124,7 @@ impl Page<'_> {
             let step = self.next_step();
             let candidates = self.candidates(table, chosen.as_ref(), after, step)?;
             let Some(last) = candidates.last else { break };
-            let changes = visible_changes(self.mode, table, &mut self.sites, &candidates.rows)?;
+            let changes = visible_changes(self.mode, table, &mut self.sites, &candidates.rows, self.telling)?;
             self.hidden |= self.touched.is_some()
                 && (candidates.rows.len() < candidates.asked || changes.iter().any(Option::is_none));
             for (row, change) in candidates.rows.iter().zip(changes) {

@@ -21,6 +21,7 @@ use super::sites::{SiteNames, sites_of};
 use super::spi::{Mode, execute};
 use super::store::PgStore;
 use super::table::{Table, find_tables};
+use super::told::Telling;
 use crate::error::{PgError, SqlState};
 use crate::ffi::subxact::in_subtransaction;
 use crate::settings;
@@ -216,7 +217,11 @@ pub(super) fn merge(
     present: Present,
     outcomes: &mut Outcomes,
 ) -> Result<(), PgError> {
-    let merged = merge_batch(store, batch, present)?;
+    // The store resolves texts itself, on what a change is admitted as.
+    store.take_lines(batch);
+    let merged = merge_batch(store, batch, present);
+    store.give_lines_back(batch);
+    let merged = merged?;
     for (table, merged) in batch.tables.iter().zip(merged) {
         let TableOutcome::Rows(rows) = merged else { continue };
         let known = outcomes.rows.entry(table.table.clone()).or_default();
@@ -304,8 +309,10 @@ fn restored(
                 })
             })
             .collect();
-        let rows: Vec<RowChange> =
-            visible_changes(Mode::Write, table, &mut sites, &clocks)?.into_iter().flatten().collect();
+        let rows: Vec<RowChange> = visible_changes(Mode::Write, table, &mut sites, &clocks, Telling::Whole)?
+            .into_iter()
+            .flatten()
+            .collect();
         if !rows.is_empty() {
             let columns = table.readable().map(|column| column.name.clone()).collect();
             let algorithm = Some(table.schema.algorithm);

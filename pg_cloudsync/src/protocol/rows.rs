@@ -10,6 +10,7 @@ use super::set::{Set, base_join, clock_join};
 use super::sites::SiteNames;
 use super::spi::{Arg, Mode, Row, query};
 use super::table::{Table, TableColumn};
+use super::told::{Lines, Telling};
 use crate::error::{PgError, SqlState};
 use crate::ffi::owner::AsOwner;
 
@@ -153,6 +154,7 @@ pub(super) fn visible_changes(
     table: &Table,
     sites: &mut SiteNames,
     clocks: &[ClockRow],
+    telling: Telling<'_>,
 ) -> Result<Vec<Option<RowChange>>, PgError> {
     let alive: Vec<(usize, &ClockRow)> =
         clocks.iter().enumerate().filter(|(_, row)| row.clock.length.is_alive()).collect();
@@ -160,6 +162,7 @@ pub(super) fn visible_changes(
     let columns: Vec<&TableColumn> = table.readable().collect();
     let found = visible_values(mode, table, &keys, &columns)?;
     sites.learn(mode, alive.iter().map(|(_, row)| &row.clock))?;
+    let lines = Lines::read(mode, table, &alive, telling)?;
     let mut changes: Vec<Option<RowChange>> = clocks.iter().map(|_| None).collect();
     for (index, values) in found {
         let Some((at, row)) = alive.get(index) else { continue };
@@ -168,7 +171,11 @@ pub(super) fn visible_changes(
             // as hidden: the other rows go on.
             *place = match change(sites, row, &columns, values) {
                 Err(error) if error.sqlstate.as_str() == SqlState::LIMIT_EXCEEDED.as_str() => None,
-                change => Some(change?),
+                change => {
+                    let mut change = change?;
+                    lines.tell(mode, table, sites, &columns, &mut change)?;
+                    Some(change)
+                }
             };
         }
     }
@@ -207,5 +214,7 @@ pub(super) fn size_of(change: &RowChange) -> usize {
         Value::Text(text) => text.len() + 1,
         Value::Blob(bytes) => bytes.len() + 1,
     });
-    change.key.0.len() + values.sum::<usize>()
+    let texts =
+        change.texts.iter().filter_map(|text| text.delta.as_ref()).map(|delta| delta.to_bytes().len());
+    change.key.0.len() + values.sum::<usize>() + texts.sum::<usize>()
 }

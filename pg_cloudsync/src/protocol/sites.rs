@@ -14,6 +14,7 @@ use super::spi::{Arg, Mode, query};
 use crate::error::{PgError, SqlState};
 use crate::ffi::owner::AsOwner;
 use crate::sites::Sites;
+use crate::texts;
 
 /// The most sites that one push may name for the first time: each takes a number for ever.
 const MAX_NEW_SITES: usize = 1024;
@@ -73,6 +74,14 @@ impl SiteNames {
         admit(algorithm, change, columns, stored, knows_row, sender)
     }
 
+    /// As [`SiteNames::admit`], of the stamp that a text has by its epoch.
+    pub(super) fn admit_stamp(&self, stamp: Stamp<SiteId>, known: Option<Stamp<SiteId>>) -> Stamp<SiteId> {
+        if self.is_trusted || known == Some(stamp) || !self.foreign.contains(&stamp.site) {
+            return stamp;
+        }
+        Stamp { site: self.pusher, ..stamp }
+    }
+
     /// Whether what is told is taken as it is.
     pub(super) fn is_trusted(&self) -> bool {
         self.is_trusted
@@ -107,6 +116,10 @@ impl SiteNames {
                 }
             }
         }
+        self.read(mode, unknown)
+    }
+
+    fn read(&mut self, mode: Mode, mut unknown: Vec<i64>) -> Result<(), PgError> {
         if unknown.is_empty() {
             return Ok(());
         }
@@ -125,6 +138,19 @@ impl SiteNames {
             }
         }
         Ok(())
+    }
+
+    /// Learns the ids of these sites, in at most one query.
+    ///
+    /// # Errors
+    /// The metadata cannot be read.
+    pub(super) fn learn_sites(
+        &mut self,
+        mode: Mode,
+        sites: impl Iterator<Item = SiteOrdinal>,
+    ) -> Result<(), PgError> {
+        let unknown = sites.filter(|site| !self.by_ordinal.contains_key(site));
+        self.read(mode, unknown.map(|site| i64::from(site.0)).collect())
     }
 
     /// The id of a number that was learnt.
@@ -217,6 +243,8 @@ pub(super) fn sites_of(changes: &cloudsync_shared::change::ChangeBatch) -> impl 
     changes.tables.iter().flat_map(|table| &table.rows).flat_map(|row| {
         let cells = row.cells.iter().map(|cell| cell.stamp.site);
         let past = row.past.stamps().map(|stamp| stamp.site);
-        cells.chain(past).chain([row.life.site, Stamp::NEVER.site])
+        let deltas = row.texts.iter().filter_map(|text| text.delta.as_ref());
+        let texts = deltas.flat_map(texts::sites_in);
+        cells.chain(past).chain(texts).chain([row.life.site, Stamp::NEVER.site])
     })
 }

@@ -1,7 +1,9 @@
 //! The `Store` of the core on PostgreSQL: optimistic in sets, split only where a row is refused.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use cloudsync_shared::change::{ChangeBatch, RowChange, TextChange};
 use cloudsync_shared::clock::RowClock;
 use cloudsync_shared::hlc::{Millis, Version};
 use cloudsync_shared::id::{ColumnId, RowId, SiteId, SiteOrdinal};
@@ -22,6 +24,7 @@ use super::sight;
 use super::sites::SiteNames;
 use super::spi::Mode;
 use super::table::Table;
+use super::texts::{read_standing, tells_lines};
 use super::write::{Setting, Written, write};
 use crate::error::PgError;
 use crate::ffi::subxact::in_subtransaction;
@@ -65,7 +68,12 @@ pub(super) struct PgStore<'a> {
     refused_keys: HashMap<Key, Refusal>,
     /// Rows of the table in hand that the server knows.
     known: HashMap<Key, Known>,
+    /// What rows of the batch in hand tell of lines.
+    lines: Lines,
 }
+
+/// What rows tell of the lines of their texts, by table and key.
+pub(super) type Lines = HashMap<(String, Key), Vec<TextChange>>;
 
 /// What a push has noted of what it wrote, to be taken back with it.
 #[derive(Clone)]
@@ -109,6 +117,7 @@ impl<'a> PgStore<'a> {
             named: 0,
             refused_keys: HashMap::new(),
             known: HashMap::new(),
+            lines: Lines::new(),
         }
     }
 
@@ -128,6 +137,32 @@ impl<'a> PgStore<'a> {
         self.accepted = notes.accepted;
         self.renewed = notes.renewed;
         self.lost.truncate(notes.lost);
+    }
+
+    /// Takes what a batch tells of lines out of it, to be merged with each row when that is decided: the
+    /// general rule resolves texts before a change is admitted, and fails as a whole where one does.
+    pub(super) fn take_lines(&mut self, batch: &mut ChangeBatch) {
+        self.lines.clear();
+        for table in &mut batch.tables {
+            for row in table.rows.iter_mut().filter(|row| !row.texts.is_empty()) {
+                let place = (table.table.clone(), row.key.clone());
+                self.lines.insert(place, std::mem::take(&mut row.texts));
+            }
+        }
+    }
+
+    /// Puts back what [`PgStore::take_lines`] took.
+    pub(super) fn give_lines_back(&mut self, batch: &mut ChangeBatch) {
+        for table in &mut batch.tables {
+            for row in &mut table.rows {
+                if let Some(texts) = self.lines.remove(&(table.table.clone(), row.key.clone())) {
+                    row.texts = texts;
+                }
+            }
+            if self.lines.is_empty() {
+                return;
+            }
+        }
     }
 
     fn table(&self, name: &str) -> Result<&'a Table, PgError> {
@@ -159,9 +194,17 @@ impl<'a> PgStore<'a> {
         let keys: Vec<&[Value]> = items.iter().map(|item| item.keys.as_slice()).collect();
         let known = read_known(work.table, &keys)?;
         self.sites.learn(Mode::Write, known.iter().flatten().map(|known| &known.clock))?;
-        for (item, known) in items.iter_mut().zip(known) {
+        let rows: Vec<(&[Value], Option<&Known>, bool)> = items
+            .iter()
+            .zip(&known)
+            .map(|(item, known)| {
+                (item.keys.as_slice(), known.as_ref(), item.known != *known && item.tells_lines)
+            })
+            .collect();
+        let texts = read_standing(work.table, &mut self.sites, &rows)?;
+        for ((item, known), texts) in items.iter_mut().zip(known).zip(texts) {
             if item.known != known {
-                item.decide(work, &self.sites, known)?;
+                item.decide(work, &self.sites, known, &texts)?;
             }
         }
         Ok(())
@@ -364,7 +407,8 @@ impl Store for PgStore<'_> {
     type Error = PgError;
 
     fn schema(&mut self, table: &str) -> Result<Option<TableSchema>, PgError> {
-        Ok(self.tables.iter().find(|known| known.schema.name == table).map(|known| known.schema.clone()))
+        let found = self.tables.iter().find(|known| known.schema.name == table);
+        Ok(found.map(|known| TableSchema { texts: Vec::new(), ..known.schema.clone() }))
     }
 
     fn clocks(
@@ -389,6 +433,7 @@ impl Store for PgStore<'_> {
             .collect()
     }
 
+    /// Not asked: see [`PgStore::take_lines`].
     fn texts(
         &mut self,
         _: &TableSchema,
@@ -402,6 +447,7 @@ impl Store for PgStore<'_> {
         let work = Work::new(table, plan, self.bases.watch(table).filter(|_| !self.sites.is_trusted()));
         let mut outcomes: Vec<RowOutcome> = plan.rows.iter().map(|_| RowOutcome::Dead).collect();
         let mut items = Vec::with_capacity(plan.rows.len());
+        let mut admitted = Vec::with_capacity(plan.rows.len());
         for row in &plan.rows {
             let Some(change) = plan.changes.rows.get(row.index) else { continue };
             if let Some(refusal) = self.refused_keys.get(&change.key) {
@@ -412,7 +458,25 @@ impl Store for PgStore<'_> {
             }
             // The plan trusts the change; this decides again, on what it is admitted as.
             let known = self.known.get(&change.key).cloned();
-            items.push(Item::new(&work, &self.sites, (row.index, change), known, row.before.as_ref())?);
+            let lines = self.lines.get(&(table.schema.name.clone(), change.key.clone()));
+            let change = match lines {
+                Some(texts) => Cow::Owned(RowChange { texts: texts.clone(), ..change.clone() }),
+                None => Cow::Borrowed(change),
+            };
+            admitted.push((row.index, change, known));
+        }
+        let keys = admitted.iter().map(|(_, change, _)| change.key.decode(table.keys.len()));
+        let keys: Vec<Vec<Value>> = keys.collect::<Result<_, _>>()?;
+        let rows: Vec<(&[Value], Option<&Known>, bool)> = admitted
+            .iter()
+            .zip(&keys)
+            .map(|((_, change, known), keys)| {
+                (keys.as_slice(), known.as_ref(), tells_lines(table, &plan.columns, change))
+            })
+            .collect();
+        let texts = read_standing(table, &mut self.sites, &rows)?;
+        for ((index, change, known), texts) in admitted.into_iter().zip(texts) {
+            items.push(Item::new(&work, &self.sites, (index, change), known, &texts)?);
         }
         // One order for all pushes: two that insert the same rows wait for one another, not in a circle.
         items.sort_by(|one, other| one.change.key.cmp(&other.change.key));

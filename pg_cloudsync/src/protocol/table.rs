@@ -10,6 +10,7 @@ use super::spi::{Arg, Mode, Row, query};
 use super::types::{ColumnType, Kind};
 use crate::error::PgError;
 use crate::ffi::owner::AsOwner;
+use crate::texts;
 
 /// A column of a synced table.
 #[derive(Clone, Debug)]
@@ -61,6 +62,9 @@ pub(super) struct Table {
     pub(super) keeps_conflicts: bool,
     /// Which rows take part in sync; `None`: all.
     pub(super) filter: Option<Filter>,
+    /// The columns whose text is merged by lines. Those of them that the caller may not read are not among
+    /// the schema's: of them it writes whole values, as merging would tell what they hold.
+    pub(super) lines: Vec<ColumnId>,
 }
 
 impl Table {
@@ -111,6 +115,8 @@ pub(super) fn find_tables(mode: Mode, names: Option<&[String]>) -> Result<Vec<Ta
         Ok((row.known_long(1)?, row.known_text(2)?, row.flag(3)?, row.flag(4)?, row.flag(5)?, row.flag(6)?))
     })?;
     let mut filters = filter::read(mode)?;
+    let numbers = entries.iter().filter_map(|entry| i32::try_from(entry.id).ok()).collect();
+    let settings = texts::read_settings(numbers)?;
     let mut tables = Vec::with_capacity(entries.len());
     for entry in entries {
         let Some((oid, relation, can_delete, has_before_triggers, has_deferrable, has_row_security)) =
@@ -121,6 +127,8 @@ pub(super) fn find_tables(mode: Mode, names: Option<&[String]>) -> Result<Vec<Ta
         let own: Vec<Attribute> = attributes.extract_if(.., |attribute| attribute.oid == oid).collect();
         let (keys, columns) = split_keys(own);
         let filter = filter::take(&mut filters, entry.id, &entry.name)?;
+        let named = columns.iter().map(|column| (column.name.as_str(), column.id));
+        let texts = texts::texts_of(&settings, i32::try_from(entry.id).unwrap_or_default(), named);
         let schema = TableSchema {
             name: entry.name,
             algorithm: entry.algorithm,
@@ -129,7 +137,11 @@ pub(super) fn find_tables(mode: Mode, names: Option<&[String]>) -> Result<Vec<Ta
                 .iter()
                 .map(|column| Column { name: column.name.clone(), id: column.id })
                 .collect(),
-            texts: Vec::new(),
+            texts: texts
+                .iter()
+                .filter(|(id, _)| columns.iter().any(|column| column.id == *id && column.can_select))
+                .cloned()
+                .collect(),
         };
         tables.push(Table {
             id: entry.id,
@@ -145,6 +157,7 @@ pub(super) fn find_tables(mode: Mode, names: Option<&[String]>) -> Result<Vec<Ta
             has_row_security,
             keeps_conflicts: entry.keeps_conflicts,
             filter,
+            lines: texts.into_iter().map(|(id, _)| id).collect(),
         });
     }
     Ok(parents_first(tables, &references))

@@ -12,11 +12,12 @@ use super::filter::{check_after, check_before};
 use super::item::{Item, Shape, Work};
 use super::known::read_known;
 use super::refuse::passed_over;
-use super::reread::{Before, differing, read_before};
+use super::reread::{differing, read_before};
 use super::set::{Set, base_join};
 use super::sites::SiteNames;
 use super::spi::{Arg, Mode, execute, query};
 use super::table::{Table, TableColumn};
+use super::texts::keep_documents;
 use crate::error::PgError;
 use crate::ffi::flag::applying;
 use crate::ffi::owner::AsOwner;
@@ -52,7 +53,8 @@ pub(super) fn write(work: &Work<'_>, items: &[Item<'_>], setting: &Setting<'_>) 
     check_before(work.table, items)?;
     write_rows(work, items)?;
     check_after(work.table, items)?;
-    let clocks = final_clocks(work, items, setting, &before)?;
+    let differing = differing(work, items, &before, setting.triggers_touch)?;
+    let clocks = final_clocks(work, items, setting, &differing)?;
     let mut stored: Vec<Vec<u8>> = Vec::with_capacity(items.len());
     let mut changed = Vec::with_capacity(items.len());
     for (clock, differs) in clocks {
@@ -65,6 +67,15 @@ pub(super) fn write(work: &Work<'_>, items: &[Item<'_>], setting: &Setting<'_>) 
         write_clocks(work.table, items, &stored)?
     };
     let Some(ids) = ids else { return Ok(Written::Overtaken) };
+    if !work.table.lines.is_empty() {
+        let rows: Vec<_> = items
+            .iter()
+            .zip(&ids)
+            .zip(&differing)
+            .map(|((item, id), columns)| (item, *id, columns.as_slice()))
+            .collect();
+        keep_documents(work, setting.sites, &rows)?;
+    }
     if setting.check_now {
         execute("SET CONSTRAINTS ALL IMMEDIATE", Vec::new())?;
     }
@@ -181,11 +192,11 @@ fn final_clocks(
     work: &Work<'_>,
     items: &[Item<'_>],
     setting: &Setting<'_>,
-    before: &Before,
+    differing: &[Vec<ColumnId>],
 ) -> Result<Vec<(RowClock<SiteOrdinal>, bool)>, PgError> {
-    let differing = differing(work, items, before, setting.triggers_touch)?;
     let algorithm = work.table.schema.algorithm;
-    let clocks = items.iter().zip(differing).map(|(item, mut columns)| {
+    let clocks = items.iter().zip(differing).map(|(item, columns)| {
+        let mut columns = columns.clone();
         columns.extend(&item.renewed);
         let clock = setting.sites.with_ordinals(&item.after)?;
         if columns.is_empty() {

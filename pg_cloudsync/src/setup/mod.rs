@@ -2,9 +2,12 @@
 
 mod check;
 pub mod filter;
+mod lines;
 pub mod names;
 mod triggers;
 mod watch;
+
+pub use lines::{check_lines, is_text, lines_changed};
 
 use cloudsync_shared::capture::base_clock;
 use cloudsync_shared::schema::Algorithm;
