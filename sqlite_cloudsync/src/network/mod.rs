@@ -17,6 +17,7 @@ mod transport;
 
 pub use functions::{Callbacks, register};
 pub use http::TokenProvider;
+pub use interrupt::Interrupt;
 pub use progress::{Phase, Progress, ProgressCallback};
 pub use session::{SendReport, sync};
 pub use transport::Transport;

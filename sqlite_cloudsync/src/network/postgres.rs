@@ -24,6 +24,7 @@ pub struct PostgresTransport {
     client: Client,
     push: Statement,
     pull: Statement,
+    pull_schema: String,
     chunk: ChunkSize,
     /// A call was given up while the server worked on it.
     is_abandoned: bool,
@@ -44,9 +45,9 @@ impl PostgresTransport {
         }
         config.application_name("cloudsync");
         let driver = Driver::new()?;
-        let (client, push, pull) = driver.run(interrupt, open(&config, verification))??;
+        let (client, push, pull, pull_schema) = driver.run(interrupt, open(&config, verification))??;
         let chunk = ChunkSize::new(CHUNK_BYTES);
-        Ok(PostgresTransport { driver, client, push, pull, chunk, is_abandoned: false })
+        Ok(PostgresTransport { driver, client, push, pull, pull_schema, chunk, is_abandoned: false })
     }
 
     fn call(&mut self, statement: &Statement, request: &[u8], interrupt: &Interrupt<'_>) -> Result<Vec<u8>> {
@@ -67,6 +68,13 @@ impl Transport for PostgresTransport {
         self.call(&statement, request, interrupt)
     }
 
+    fn pull_schema(&mut self, request: &[u8], interrupt: &Interrupt<'_>) -> Result<Vec<u8>> {
+        let prepared = self.driver.run(interrupt, self.client.prepare(&self.pull_schema));
+        self.is_abandoned |= prepared.is_err();
+        let statement = prepared?.map_err(|error| database_error(&error))?;
+        self.call(&statement, request, interrupt)
+    }
+
     fn chunk(&mut self) -> &mut ChunkSize {
         &mut self.chunk
     }
@@ -76,7 +84,7 @@ impl Transport for PostgresTransport {
     }
 }
 
-async fn open(config: &Config, verification: Verification) -> Result<(Client, Statement, Statement)> {
+async fn open(config: &Config, verification: Verification) -> Result<(Client, Statement, Statement, String)> {
     let connector = tls::connector(&verification)?;
     let (client, connection) = config.connect(connector).await.map_err(|error| database_error(&error))?;
     // The driver ends by itself when the client is dropped; an error of it reaches the client's calls.
@@ -101,7 +109,8 @@ async fn open(config: &Config, verification: Verification) -> Result<(Client, St
     };
     let push = prepare("cloudsync_push").await?;
     let pull = prepare("cloudsync_pull").await?;
-    Ok((client, push, pull))
+    let pull_schema = format!("SELECT {schema}.cloudsync_pull_schema($1::bytea)");
+    Ok((client, push, pull, pull_schema))
 }
 
 /// An error with the server's own words, SQLSTATE first; nothing of the address is repeated.

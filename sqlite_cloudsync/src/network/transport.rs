@@ -1,10 +1,10 @@
-//! What a sync needs of a network: two calls, bytes in, bytes out.
+//! What a sync needs of a network: calls with bytes in and bytes out.
 
 use crate::error::Result;
 use crate::network::chunks::ChunkSize;
 use crate::network::interrupt::Interrupt;
 
-/// A way to the server's two protocol functions. One implementer a kind of address.
+/// A way to the server's protocol functions. One implementer a kind of address.
 pub trait Transport {
     /// Calls `cloudsync_push` with a message of the wire format and returns its answer.
     ///
@@ -18,6 +18,12 @@ pub trait Transport {
     /// # Errors
     /// As [`Transport::push`].
     fn pull(&mut self, request: &[u8], interrupt: &Interrupt<'_>) -> Result<Vec<u8>>;
+
+    /// Calls `cloudsync_pull_schema` with a JSON object and returns its answer.
+    ///
+    /// # Errors
+    /// As [`Transport::push`].
+    fn pull_schema(&mut self, request: &[u8], interrupt: &Interrupt<'_>) -> Result<Vec<u8>>;
 
     /// How much one request or answer should hold. It is for the session to change.
     fn chunk(&mut self) -> &mut ChunkSize;

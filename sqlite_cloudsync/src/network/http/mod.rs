@@ -140,6 +140,11 @@ impl Transport for HttpTransport {
         self.call(&url, "cloudsync_pull", request, interrupt)
     }
 
+    fn pull_schema(&mut self, request: &[u8], interrupt: &Interrupt<'_>) -> Result<Vec<u8>> {
+        let url = self.endpoint.pull_schema.clone();
+        self.call(&url, "cloudsync_pull_schema", request, interrupt)
+    }
+
     fn chunk(&mut self) -> &mut ChunkSize {
         &mut self.chunk
     }
