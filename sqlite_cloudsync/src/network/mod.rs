@@ -1,6 +1,7 @@
 //! Sync over a network: a transport carries messages, the session decides which.
 
 mod chunks;
+mod creation;
 mod driver;
 mod functions;
 mod http;

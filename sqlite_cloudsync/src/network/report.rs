@@ -75,5 +75,8 @@ fn failure(sent: &SendReport) -> Option<String> {
              cloudsync_create_table with the device's CREATE TABLE where it is not"
         ));
     }
+    if let Some(reason) = &sent.not_created {
+        failures.push(format!("they cannot be made there: {reason}"));
+    }
     if failures.is_empty() { None } else { Some(failures.join("; ")) }
 }

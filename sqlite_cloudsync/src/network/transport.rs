@@ -25,6 +25,12 @@ pub trait Transport {
     /// As [`Transport::push`].
     fn pull_schema(&mut self, request: &[u8], interrupt: &Interrupt<'_>) -> Result<Vec<u8>>;
 
+    /// Calls `cloudsync_create_table` with a script of SQLite's and the algorithm of its tables.
+    ///
+    /// # Errors
+    /// As [`Transport::push`]; the way does not lead to that function.
+    fn create_tables(&mut self, script: &str, algorithm: &str, interrupt: &Interrupt<'_>) -> Result<()>;
+
     /// How much one request or answer should hold. It is for the session to change.
     fn chunk(&mut self) -> &mut ChunkSize;
 

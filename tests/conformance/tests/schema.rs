@@ -163,3 +163,61 @@ fn a_device_s_tables_are_made_on_the_server() {
     assert_eq!(second.dump(dump), [r#""written first"|1"#]);
     assert_eq!(server.dump(dump), second.dump(dump));
 }
+
+#[test]
+fn tables_that_the_server_lacks_are_made_at_the_first_sync_if_wanted() {
+    let mut server = Server::create("", &[]);
+    server.run("DROP ROLE IF EXISTS schema_reader; CREATE ROLE schema_reader LOGIN");
+    let ddl =
+        "CREATE TABLE child (id TEXT PRIMARY KEY NOT NULL, parent TEXT REFERENCES parent(id)); -- the end
+        CREATE TABLE parent (id TEXT PRIMARY KEY NOT NULL, v INT); CREATE INDEX v ON parent(v) -- the end;
+        ; CREATE TABLE log (id INTEGER PRIMARY KEY, line TEXT NOT NULL);";
+    let directory = tempfile::tempdir().expect("a directory");
+    let device = Device::create(directory.path(), "first", ddl, &["child", "parent"]);
+    device.text("SELECT cloudsync_init('log', 'gos', 3)");
+    device.run("INSERT INTO parent VALUES ('p', 7); INSERT INTO child VALUES ('c', 'p'); INSERT INTO log VALUES (1, 'one')");
+    device.connect(&server.url);
+    let report = device.sync();
+    assert!(
+        report.contains("not synced on the server: ") && report.contains("cloudsync_create_table"),
+        "{report}"
+    );
+    // A user who may not make tables is told, and nothing is lost.
+    let other = Device::create(directory.path(), "other", ddl, &["child", "parent"]);
+    other.run("INSERT INTO parent VALUES ('q', 8)");
+    for device in [&device, &other] {
+        device.run("SELECT cloudsync_set('create_tables', 1)");
+    }
+    other.connect(&server.url_as("schema_reader"));
+    let report = other.sync();
+    assert!(report.contains("cannot be made there") && report.contains("42501"), "{report}");
+    device.connect(&server.url);
+    let report = device.sync();
+    assert!(report.contains("\"synced\"") && !report.contains("lastFailure"), "{report}");
+    assert_eq!(server.dump("SELECT id, parent FROM child"), [r#""c"|"p""#]);
+    assert_eq!(server.dump("SELECT id, v FROM parent"), [r#""p"|7"#]);
+    assert_eq!(server.dump("SELECT id, line FROM log"), [r#"1|"one""#]);
+    assert_eq!(
+        server.dump("SELECT name || ' ' || algorithm FROM cloudsync.tables WHERE algorithm <> 'cls'"),
+        [r#""log gos""#]
+    );
+    server.run("DROP ROLE schema_reader");
+}
+
+#[test]
+fn tables_of_one_name_in_two_schemas_are_two_tables_on_a_device() {
+    let mut server = Server::create(
+        "CREATE TABLE orders (id text PRIMARY KEY, v text); CREATE SCHEMA sales; CREATE TABLE sales.orders (id text PRIMARY KEY, w int)",
+        &["orders", "sales.orders"],
+    );
+    server.run("INSERT INTO orders VALUES ('1', 'public'); INSERT INTO sales.orders VALUES ('1', 7)");
+    let directory = tempfile::tempdir().expect("a directory");
+    let device = empty(&directory, "both");
+    device.connect(&server.url);
+    assert_eq!(pull(&device), 2);
+    device.sync();
+    assert_eq!(device.dump("SELECT * FROM orders"), [r#""1"|"public""#]);
+    device.run(r#"UPDATE "sales.orders" SET w = w + 1"#);
+    device.sync();
+    assert_eq!(server.dump("SELECT id, w FROM sales.orders"), [r#""1"|8"#]);
+}
