@@ -74,6 +74,12 @@ CREATE POLICY p ON items FOR INSERT WITH CHECK (true);
 SET ROLE cloudsync_maker;
 SELECT told();
 RESET ROLE;
+\echo -- defaults that a device cannot have, and some that only look so
+CREATE TABLE defaults (id text PRIMARY KEY DEFAULT cloudsync_uuid()::text, a text DEFAULT 'a' || 'b', b serial,
+    c int DEFAULT (-(-3)), d varchar(9) DEFAULT '(x)::y', e time DEFAULT now()::time, f bool DEFAULT (1 = 1),
+    g bigint DEFAULT 5::bigint + 1, h bool DEFAULT (true::bool AND false), i varchar(3) DEFAULT 'v'::varchar(3));
+SELECT length(cloudsync_init('defaults', 'cls', 2));
+SELECT line FROM told() WHERE line LIKE '%defaults%';
 SELECT cloudsync_pull_schema('no json'), 1;
 \echo :LAST_ERROR_SQLSTATE
 SELECT cloudsync_pull_schema('[]'), 1;
