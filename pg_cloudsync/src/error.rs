@@ -32,6 +32,10 @@ impl SqlState {
     pub const INSUFFICIENT_PRIVILEGE: SqlState = SqlState(*b"42501");
     /// There is no such table.
     pub const UNDEFINED_TABLE: SqlState = SqlState(*b"42P01");
+    /// A table of that name is there.
+    pub const DUPLICATE_TABLE: SqlState = SqlState(*b"42P07");
+    /// Nothing failed, but what was done is to be undone; never reported.
+    pub const UNDO: SqlState = SqlState(*b"CSUND");
     /// There is no such column.
     pub const UNDEFINED_COLUMN: SqlState = SqlState(*b"42703");
     /// The table's definition is not one that can be synced.

@@ -147,6 +147,14 @@ CREATE FUNCTION @extschema@.cloudsync_pull(request bytea) RETURNS bytea
     SET jit = off
     LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_pull_wrapper';
 
+-- The synced tables of which the caller may read the key, as JSON, so that a new device can make them. Takes the
+-- JSON of what the device knows; at present an empty object.
+CREATE FUNCTION @extschema@.cloudsync_pull_schema(request bytea) RETURNS bytea
+    STABLE STRICT PARALLEL UNSAFE
+    SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    SET search_path = pg_catalog, pg_temp
+    LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_pull_schema_wrapper';
+
 -- Changes cell by cell. Everybody may ask: a row appears to those who may SELECT it, a tombstone only
 -- to those whom no policy could bind (the table's owner, superusers, roles with BYPASSRLS). The
 -- function fixes the text form of values itself: settings here would be made anew for each row.
@@ -283,6 +291,15 @@ CREATE FUNCTION @extschema@.cloudsync_disable(table_name text) RETURNS boolean
 CREATE FUNCTION @extschema@.cloudsync_is_enabled(table_name text) RETURNS boolean
     STABLE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_is_enabled_wrapper';
 
+-- Tables from SQLite's own CREATE TABLE. They are made as the caller, who needs CREATE on the schema. The
+-- default for the schema is evaluated in the caller's search path, everything else in the one named here.
+CREATE FUNCTION @extschema@.cloudsync_create_table(ddl text, schema text DEFAULT pg_catalog.current_schema(),
+    algorithm text DEFAULT 'cls', flags int DEFAULT 0) RETURNS text[]
+    VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, @extschema@, pg_temp
+    LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_create_table_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_translate_ddl(ddl text) RETURNS text
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_translate_ddl_wrapper';
+
 -- Facts.
 CREATE FUNCTION @extschema@.cloudsync_version() RETURNS text
     IMMUTABLE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_version_wrapper';
@@ -335,6 +352,7 @@ REVOKE ALL ON FUNCTION @extschema@.cloudsync_set(text, text),
     @extschema@.cloudsync_begin_alter(text), @extschema@.cloudsync_commit_alter(text),
     @extschema@.cloudsync_terminate(), @extschema@.cloudsync_schema(),
     @extschema@.cloudsync_set_schema(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.cloudsync_create_table(text, text, text, int) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.cloudsync_init(text, text, int), @extschema@.cloudsync_cleanup(text),
     @extschema@.cloudsync_enable(text), @extschema@.cloudsync_disable(text),
     @extschema@.cloudsync_is_enabled(text), @extschema@.cloudsync_siteid(),

@@ -1,5 +1,6 @@
 //! The scalar functions: convert, call, convert back.
 
+use cloudsync_shared::ddl;
 use cloudsync_shared::key::Key;
 use cloudsync_shared::value::{Value, parse_canonical_uuid, uuid_text};
 use cloudsync_shared::varint::Reader;
@@ -55,6 +56,10 @@ pub fn register_tables(conn: &Connection) -> SqlResult<()> {
     scalar(conn, "cloudsync_is_enabled", 1, READS, |context| {
         let table = table_argument(context)?;
         with_connection(context, |conn| Ok(system::table(conn, &table)?.is_some_and(|table| table.enabled)))
+    })?;
+    scalar(conn, "cloudsync_translate_ddl", 1, PURE, |context| {
+        let script = text(context, 0, "script")?;
+        Ok(ddl::translate_to_text(&script).map_err(Error::from)?)
     })?;
     scalar(conn, "cloudsync_terminate", 0, ACTS, |_| Ok(1))
 }
@@ -114,28 +119,30 @@ fn set_table_setting(context: &Context<'_>, column: String, first: usize) -> Sql
     let table = table_argument(context)?;
     let key = text(context, first, "key")?;
     let value: SqlValue = context.get(first + 1)?;
-    with_connection(context, |conn| {
-        let found = Table::require(conn, &table)?;
-        let known = found.info.columns.iter().any(|known| known.name.eq_ignore_ascii_case(&column));
-        if column != "*" && !known {
-            return Err(Error::state(format!("table {table} has no column {column} beside its key")));
+    with_connection(context, |conn| set_setting(conn, &table, &column, &key, &value))?;
+    Ok(SqlValue::Null)
+}
+
+/// Sets something of a table (column `*`) or of one of its columns.
+///
+/// # Errors
+/// The table is not synced, there is no such column, or the value is none of the setting's.
+pub fn set_setting(conn: &Connection, table: &str, column: &str, key: &str, value: &SqlValue) -> Result<()> {
+    let found = Table::require(conn, table)?;
+    let known = found.info.columns.iter().any(|known| known.name.eq_ignore_ascii_case(column));
+    if column != "*" && !known {
+        return Err(Error::state(format!("table {table} has no column {column} beside its key")));
+    }
+    let name = &found.synced.name;
+    match column {
+        "*" if key.eq_ignore_ascii_case(filter::SETTING) => {
+            Err(Error::state("a filter is set by cloudsync_set_filter and cloudsync_clear_filter"))
         }
-        let name = &found.synced.name;
-        match column.as_str() {
-            "*" if key.eq_ignore_ascii_case(filter::SETTING) => {
-                return Err(Error::state(
-                    "a filter is set by cloudsync_set_filter and cloudsync_clear_filter",
-                ));
-            }
-            "*" if key.eq_ignore_ascii_case(groups::SETTING) => groups::set_atomic(conn, name, &value)?,
-            "*" if conflicts::is_setting(&key) => conflicts::set(conn, name, &key, &value)?,
-            column if column != "*" && texts::is_setting(&key) => {
-                texts::set(conn, name, column, &key, &value)?;
-            }
-            _ => system::set_table_setting(conn, name, &column, &key, &value)?,
-        }
-        Ok(SqlValue::Null)
-    })
+        "*" if key.eq_ignore_ascii_case(groups::SETTING) => groups::set_atomic(conn, name, value),
+        "*" if conflicts::is_setting(key) => conflicts::set(conn, name, key, value),
+        column if column != "*" && texts::is_setting(key) => texts::set(conn, name, column, key, value),
+        _ => system::set_table_setting(conn, name, column, key, value),
+    }
 }
 
 /// Versions and identity.

@@ -35,6 +35,7 @@ pub mod renewed;
 pub mod restamp;
 mod row_write;
 pub mod savepoint;
+pub mod schema_pull;
 mod sending;
 pub mod sent;
 pub mod store;

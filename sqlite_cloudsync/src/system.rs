@@ -368,6 +368,16 @@ pub fn set_table_setting(
     Ok(())
 }
 
+/// Reads a setting of a table, or of one of its columns, as text.
+///
+/// # Errors
+/// The database cannot be read.
+pub fn table_setting(conn: &Connection, table: &str, column: &str, key: &str) -> Result<Option<String>> {
+    let sql = "SELECT CAST(value AS TEXT) FROM main.cloudsync_table_settings
+               WHERE tbl_name = ?1 AND col_name = ?2 AND key = ?3";
+    Ok(conn.prepare_cached(sql)?.query_row([table, column, key], |row| row.get(0)).optional()?)
+}
+
 /// Lets the next sync download a table as a whole.
 ///
 /// # Errors

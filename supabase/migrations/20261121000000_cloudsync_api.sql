@@ -1,4 +1,4 @@
--- cloudsync's two protocol functions as the REST endpoint calls them: one parameter without a name, which
+-- cloudsync's protocol functions as the REST endpoint calls them: one parameter without a name, which
 -- takes the request's body as it is, and a result whose type is named after the media type, which goes out
 -- as it is. They run as the caller, under the caller's row-level security.
 --
@@ -44,10 +44,17 @@ CREATE OR REPLACE FUNCTION public.cloudsync_pull(bytea)
     SET search_path = public, extensions
     AS $$ SELECT extensions.cloudsync_pull($1) $$;
 
+CREATE OR REPLACE FUNCTION public.cloudsync_pull_schema(bytea)
+    RETURNS cloudsync_api."application/octet-stream"
+    LANGUAGE sql STABLE STRICT PARALLEL UNSAFE SECURITY INVOKER
+    SET search_path = public, extensions
+    AS $$ SELECT extensions.cloudsync_pull_schema($1) $$;
+
 -- A new function may be called by everyone until that is taken away; then every right is given by name.
 -- The extension's own functions are left as they are: on Supabase they belong to another role, and schema
 -- extensions is not exposed.
-REVOKE ALL ON FUNCTION public.cloudsync_push(bytea), public.cloudsync_pull(bytea) FROM PUBLIC;
+REVOKE ALL ON FUNCTION public.cloudsync_push(bytea), public.cloudsync_pull(bytea),
+    public.cloudsync_pull_schema(bytea) FROM PUBLIC;
 DO $$
 DECLARE
     role text;
@@ -56,8 +63,8 @@ BEGIN
         WHERE rolname IN ('anon', 'authenticated', 'service_role')
     LOOP
         EXECUTE format('GRANT USAGE ON SCHEMA extensions, cloudsync_api TO %I', role);
-        EXECUTE format('GRANT EXECUTE ON FUNCTION public.cloudsync_push(bytea), public.cloudsync_pull(bytea)'
-            ' TO %I', role);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION public.cloudsync_push(bytea), public.cloudsync_pull(bytea),'
+            ' public.cloudsync_pull_schema(bytea) TO %I', role);
     END LOOP;
 END
 $$;

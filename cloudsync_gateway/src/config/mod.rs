@@ -188,7 +188,7 @@ fn default_extra_search_path() -> Vec<String> {
 }
 
 fn default_functions() -> Vec<String> {
-    vec!["cloudsync_push".to_owned(), "cloudsync_pull".to_owned()]
+    ["cloudsync_push", "cloudsync_pull", "cloudsync_pull_schema"].map(str::to_owned).to_vec()
 }
 
 fn default_pool_size() -> usize {

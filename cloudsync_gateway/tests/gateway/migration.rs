@@ -53,6 +53,8 @@ fn the_functions_are_as_the_endpoint_needs_them() {
     };
     assert_eq!(
         described,
-        format!("{}\n{}", expected("cloudsync_pull", "s"), expected("cloudsync_push", "v"))
+        [("cloudsync_pull", "s"), ("cloudsync_pull_schema", "s"), ("cloudsync_push", "v")]
+            .map(|(name, volatility)| expected(name, volatility))
+            .join("\n")
     );
 }

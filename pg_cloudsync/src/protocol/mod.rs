@@ -5,7 +5,7 @@
 //! nothing of the caller's. No function keeps state between calls.
 //!
 //! Import order: `printed`, `spi` → `types` → `set` → `table` → `identity` → `sites`, `cursor`, `rows`, `known` →
-//! `visible`, `view`, `item`, `lock`, `reread`, `sight`, `conflicts`, `texts` → `write` → `store` → `push`, `groups`, `cycles`, `pull`, `gone`, `changes`, `conflicts_view` →
+//! `visible`, `view`, `item`, `lock`, `reread`, `sight`, `conflicts`, `texts` → `write` → `store` → `push`, `groups`, `cycles`, `pull`, `gone`, `changes`, `conflicts_view`, `description` →
 //! `payload`.
 
 mod blame;
@@ -14,6 +14,7 @@ mod conflicts;
 mod conflicts_view;
 mod cursor;
 mod cycles;
+mod description;
 mod filter;
 mod gone;
 mod groups;
@@ -62,6 +63,12 @@ fn cloudsync_push(request: &[u8]) -> Vec<u8> {
 #[pg_extern(sql = false)]
 fn cloudsync_pull(request: &[u8]) -> Vec<u8> {
     or_report(cleanly(|| answer_pull(request)))
+}
+
+/// `cloudsync_pull_schema(bytea) returns bytea`: tells a device which tables its user may read.
+#[pg_extern(sql = false)]
+fn cloudsync_pull_schema(request: &[u8]) -> Vec<u8> {
+    or_report(cleanly(|| description::describe(request)))
 }
 
 fn answer_push(request: &[u8]) -> Result<Vec<u8>> {

@@ -1,6 +1,7 @@
 //! Making a table synced and unsynced: its clocks, its triggers, its entry in the metadata.
 
 mod check;
+pub mod create;
 pub mod filter;
 mod lines;
 pub mod names;

@@ -17,7 +17,7 @@ use crate::network::report;
 use crate::network::session::{self, Session};
 use crate::network::state::ServerState;
 use crate::network::transport::Transport;
-use crate::{ffi, init, outbox, system};
+use crate::{ffi, init, outbox, schema_pull, system};
 
 /// What an application in Rust may be asked and told during a sync.
 #[derive(Clone, Default)]
@@ -99,6 +99,11 @@ fn register_syncs(conn: &Connection, network: &Shared, callbacks: &Callbacks) ->
                 .map(text)
         })?;
     }
+    let of_schema = callbacks.clone();
+    function(conn, "cloudsync_network_pull_schema", 0, network, move |conn, _, network| {
+        let made = connected(conn, network, &of_schema, |transport| schema_pull::pull(conn, transport))?;
+        Ok(Value::Integer(i64::try_from(made).unwrap_or(i64::MAX)))
+    })?;
     for (name, half) in [
         ("cloudsync_network_send_changes", Phase::Sending),
         ("cloudsync_network_check_changes", Phase::Receiving),
@@ -145,14 +150,26 @@ fn run(
     callbacks: &Callbacks,
     half: Option<Phase>,
 ) -> Result<serde_json::Value> {
+    let first = !lock(network).has_synced;
+    let report =
+        connected(conn, network, callbacks, |transport| run_over(conn, transport, callbacks, half, first));
+    lock(network).has_synced |= report.is_ok() && half.is_none();
+    report
+}
+
+/// Does something over the connection to the server, which is opened if there is none.
+fn connected<T>(
+    conn: &Connection,
+    network: &Shared,
+    callbacks: &Callbacks,
+    work: impl FnOnce(&mut dyn Transport) -> Result<T>,
+) -> Result<T> {
     let mut network = lock(network);
     let mut transport = match network.transport.take() {
         Some(transport) => transport,
         None => network.connect(conn, callbacks)?,
     };
-    let first = !network.has_synced;
-    let outcome = run_over(conn, transport.as_mut(), callbacks, half, first);
-    network.has_synced |= outcome.is_ok() && half.is_none();
+    let outcome = work(transport.as_mut());
     if transport.is_reusable() {
         network.transport = Some(transport);
     }

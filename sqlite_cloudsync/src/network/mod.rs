@@ -1,6 +1,7 @@
 //! Sync over a network: a transport carries messages, the session decides which.
 
 mod chunks;
+mod creation;
 mod driver;
 mod functions;
 mod http;
@@ -17,6 +18,7 @@ mod transport;
 
 pub use functions::{Callbacks, register};
 pub use http::TokenProvider;
+pub use interrupt::Interrupt;
 pub use progress::{Phase, Progress, ProgressCallback};
 pub use session::{SendReport, sync};
 pub use transport::Transport;

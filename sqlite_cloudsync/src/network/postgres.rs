@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio_postgres::{Client, Config, Statement};
 
 use crate::error::{Error, Result};
+use crate::init;
 use crate::network::chunks::ChunkSize;
 use crate::network::describe;
 use crate::network::driver::Driver;
@@ -18,12 +19,18 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of values in one request: larger than over HTTP, as no proxy stands between.
 const CHUNK_BYTES: usize = 4 << 20;
 
+/// Flags of `cloudsync_create_table`: the device has accepted its own integer keys, and columns that are NOT
+/// NULL without a default.
+const DEVICE_FLAGS: i64 = init::ALLOW_INTEGER_KEY | init::ALLOW_NOT_NULL;
+
 /// An open connection. Dropping it closes it.
 pub struct PostgresTransport {
     driver: Driver,
     client: Client,
     push: Statement,
     pull: Statement,
+    /// The schema of the extension, quoted.
+    schema: String,
     chunk: ChunkSize,
     /// A call was given up while the server worked on it.
     is_abandoned: bool,
@@ -44,9 +51,9 @@ impl PostgresTransport {
         }
         config.application_name("cloudsync");
         let driver = Driver::new()?;
-        let (client, push, pull) = driver.run(interrupt, open(&config, verification))??;
+        let (client, push, pull, schema) = driver.run(interrupt, open(&config, verification))??;
         let chunk = ChunkSize::new(CHUNK_BYTES);
-        Ok(PostgresTransport { driver, client, push, pull, chunk, is_abandoned: false })
+        Ok(PostgresTransport { driver, client, push, pull, schema, chunk, is_abandoned: false })
     }
 
     fn call(&mut self, statement: &Statement, request: &[u8], interrupt: &Interrupt<'_>) -> Result<Vec<u8>> {
@@ -67,6 +74,24 @@ impl Transport for PostgresTransport {
         self.call(&statement, request, interrupt)
     }
 
+    fn pull_schema(&mut self, request: &[u8], interrupt: &Interrupt<'_>) -> Result<Vec<u8>> {
+        let sql = format!("SELECT {}.cloudsync_pull_schema($1::bytea)", self.schema);
+        let prepared = self.driver.run(interrupt, self.client.prepare(&sql));
+        self.is_abandoned |= prepared.is_err();
+        let statement = prepared?.map_err(|error| database_error(&error))?;
+        self.call(&statement, request, interrupt)
+    }
+
+    fn create_tables(&mut self, script: &str, algorithm: &str, interrupt: &Interrupt<'_>) -> Result<()> {
+        let sql = format!(
+            "SELECT {}.cloudsync_create_table($1, algorithm => $2, flags => {DEVICE_FLAGS})",
+            self.schema
+        );
+        let called = self.driver.run(interrupt, self.client.execute(&sql, &[&script, &algorithm]));
+        self.is_abandoned |= called.is_err();
+        called?.map(|_| ()).map_err(|error| database_error(&error))
+    }
+
     fn chunk(&mut self) -> &mut ChunkSize {
         &mut self.chunk
     }
@@ -76,7 +101,7 @@ impl Transport for PostgresTransport {
     }
 }
 
-async fn open(config: &Config, verification: Verification) -> Result<(Client, Statement, Statement)> {
+async fn open(config: &Config, verification: Verification) -> Result<(Client, Statement, Statement, String)> {
     let connector = tls::connector(&verification)?;
     let (client, connection) = config.connect(connector).await.map_err(|error| database_error(&error))?;
     // The driver ends by itself when the client is dropped; an error of it reaches the client's calls.
@@ -101,7 +126,7 @@ async fn open(config: &Config, verification: Verification) -> Result<(Client, St
     };
     let push = prepare("cloudsync_push").await?;
     let pull = prepare("cloudsync_pull").await?;
-    Ok((client, push, pull))
+    Ok((client, push, pull, schema))
 }
 
 /// An error with the server's own words, SQLSTATE first; nothing of the address is repeated.

@@ -70,7 +70,13 @@ fn failure(sent: &SendReport) -> Option<String> {
     let mut failures = sent.too_large.clone();
     if !sent.unknown_tables.is_empty() {
         let tables = sent.unknown_tables.join(", ");
-        failures.push(format!("not synced on the server: {tables}; run cloudsync_init there"));
+        failures.push(format!(
+            "not synced on the server: {tables}; there run cloudsync_init where the table is there, or \
+             cloudsync_create_table with the device's CREATE TABLE where it is not"
+        ));
+    }
+    if let Some(reason) = &sent.not_created {
+        failures.push(format!("they cannot be made there: {reason}"));
     }
     if failures.is_empty() { None } else { Some(failures.join("; ")) }
 }

@@ -12,6 +12,7 @@ use rusqlite::Connection;
 
 use crate::error::{Error, Result};
 use crate::inbox::{self, Received};
+use crate::network::creation;
 use crate::network::interrupt::Interrupt;
 use crate::network::pieces;
 use crate::network::progress::{self, Phase, Progress, ProgressCallback};
@@ -30,6 +31,8 @@ pub struct SendReport {
     pub rejected: usize,
     /// Tables that the server does not sync.
     pub unknown_tables: Vec<String>,
+    /// Why those could not be made there, where that was wanted.
+    pub not_created: Option<String>,
     /// A sentence on each row that is larger than the server takes. It stays unsent.
     pub too_large: Vec<String>,
 }
@@ -98,12 +101,32 @@ impl<'a> Session<'a> {
         if sent::since_download(self.conn)? { self.site() } else { Ok(SiteId::NIL) }
     }
 
+    /// Sends everything unsent. Where the setting `create_tables` is on, tables that the server does not
+    /// sync are made there, and sent then.
+    ///
+    /// # Errors
+    /// As [`sync`].
+    pub fn send(&mut self) -> Result<SendReport> {
+        let first = self.send_unsent()?;
+        if first.unknown_tables.is_empty() || !creation::is_wanted(self.conn)? {
+            return Ok(first);
+        }
+        match creation::create(self.conn, self.transport, &first.unknown_tables) {
+            Ok(()) => {
+                let second = self.send_unsent()?;
+                Ok(SendReport { rejected: first.rejected + second.rejected, ..second })
+            }
+            Err(error) if error.is_transient() => Err(error),
+            Err(error) => Ok(SendReport { not_created: Some(error.to_string()), ..first }),
+        }
+    }
+
     /// Sends everything unsent: a pass over all of it, and one more over what was refused, as a refusal
     /// may end when the rest has arrived.
     ///
     /// # Errors
     /// As [`sync`].
-    pub fn send(&mut self) -> Result<SendReport> {
+    fn send_unsent(&mut self) -> Result<SendReport> {
         // Writes get their versions by folding: before that the highest is not yet that of the last write.
         in_savepoint(self.conn, || {
             system::lock(self.conn)?;

@@ -1,10 +1,10 @@
-//! What a sync needs of a network: two calls, bytes in, bytes out.
+//! What a sync needs of a network: calls with bytes in and bytes out.
 
 use crate::error::Result;
 use crate::network::chunks::ChunkSize;
 use crate::network::interrupt::Interrupt;
 
-/// A way to the server's two protocol functions. One implementer a kind of address.
+/// A way to the server's protocol functions. One implementer a kind of address.
 pub trait Transport {
     /// Calls `cloudsync_push` with a message of the wire format and returns its answer.
     ///
@@ -18,6 +18,18 @@ pub trait Transport {
     /// # Errors
     /// As [`Transport::push`].
     fn pull(&mut self, request: &[u8], interrupt: &Interrupt<'_>) -> Result<Vec<u8>>;
+
+    /// Calls `cloudsync_pull_schema` with a JSON object and returns its answer.
+    ///
+    /// # Errors
+    /// As [`Transport::push`].
+    fn pull_schema(&mut self, request: &[u8], interrupt: &Interrupt<'_>) -> Result<Vec<u8>>;
+
+    /// Calls `cloudsync_create_table` with a script of SQLite's and the algorithm of its tables.
+    ///
+    /// # Errors
+    /// As [`Transport::push`]; the way does not lead to that function.
+    fn create_tables(&mut self, script: &str, algorithm: &str, interrupt: &Interrupt<'_>) -> Result<()>;
 
     /// How much one request or answer should hold. It is for the session to change.
     fn chunk(&mut self) -> &mut ChunkSize;

@@ -1,4 +1,4 @@
-//! From the address that the application gives to the two URLs that are called.
+//! From the address that the application gives to the URLs that are called.
 //!
 //! On `*.supabase.co` the functions are below `/rest/v1`; PostgREST and the gateway have them right below
 //! the address; a self-hosted Supabase below the `/rest/v1` that its address must end with.
@@ -13,13 +13,15 @@ const SUPABASE: &str = ".supabase.co";
 const REST: &str = "/rest/v1";
 const CALLS: &str = "/rpc";
 
-/// The URLs of the two functions.
+/// The URLs of the functions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// Of `cloudsync_push`.
     pub push: Url,
     /// Of `cloudsync_pull`.
     pub pull: Url,
+    /// Of `cloudsync_pull_schema`.
+    pub pull_schema: Url,
     /// Host and port, for messages.
     pub host: String,
 }
@@ -56,8 +58,9 @@ impl Endpoint {
             url.clone()
         };
         let (push, pull) = (function("cloudsync_push"), function("cloudsync_pull"));
+        let pull_schema = function("cloudsync_pull_schema");
         let host = push.port().map_or(host.clone(), |port| format!("{host}:{port}"));
-        Ok(Endpoint { push, pull, host })
+        Ok(Endpoint { push, pull, pull_schema, host })
     }
 }
 
