@@ -21,7 +21,8 @@ INSERT INTO t VALUES ('seen', 1);
 UPDATE t SET v = 2;
 SELECT * FROM diag.clocks('t');
 \echo -- settings
-SELECT cloudsync_set('k', 'v'), cloudsync_set_table('t', 'k', 'v'), cloudsync_set_column('t', 'v', 'algo', 'block');
+SELECT cloudsync_set('k', 'v'), cloudsync_set_table('t', 'k', 'v'), cloudsync_set_column('t', 'v', 'kind', 'other');
+SELECT cloudsync_set_column('t', 'v', 'algo', 'block');
 SELECT key, value FROM cloudsync.settings WHERE key = 'k';
 SELECT col_name, key, value FROM cloudsync.table_settings ORDER BY 1;
 SELECT cloudsync_set('k', NULL), cloudsync_set_table('t', 'k', NULL);
