@@ -8,7 +8,7 @@ use cloudsync_shared::hlc::Millis;
 use cloudsync_shared::id::ColumnId;
 use cloudsync_shared::mem::{MemStore, RowWrite, WriteCall};
 use cloudsync_shared::message::Message;
-use cloudsync_shared::schema::TableSchema;
+use cloudsync_shared::schema::{Algorithm, TableSchema};
 use cloudsync_shared::text::Delimiter;
 use cloudsync_shared::value::Value;
 use cloudsync_shared::wire;
@@ -20,7 +20,11 @@ const BODY: &str = COLUMNS[1];
 
 /// The table with its second column merged by lines.
 fn by_lines() -> TableSchema {
-    TableSchema { texts: vec![(ColumnId(1), Delimiter::default())], ..schema(&COLUMNS, 0) }
+    with_algorithm(Algorithm::Cls)
+}
+
+fn with_algorithm(algorithm: Algorithm) -> TableSchema {
+    TableSchema { algorithm, texts: vec![(ColumnId(1), Delimiter::default())], ..schema(&COLUMNS, 0) }
 }
 
 fn text(text: &str) -> Value {
@@ -160,13 +164,14 @@ fn edited(before: &str, place: u8, what: u8, number: usize) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn replicas_agree_in_the_end(
+        algorithm in proptest::sample::select(&[Algorithm::Cls, Algorithm::Dws, Algorithm::Aws][..]),
         steps in proptest::collection::vec((0usize..3, any_step(3)), 1..50),
     ) {
-        let mut replicas: Vec<MemStore> = (0..3).map(|number| replica(number, by_lines())).collect();
+        let mut replicas: Vec<MemStore> = (0..3).map(|number| replica(number, with_algorithm(algorithm))).collect();
         for (number, (at, step)) in steps.iter().enumerate() {
             let millis = number as u64;
             let now = body(&replicas[*at]);

@@ -9,6 +9,7 @@ use cloudsync_shared::merge::{
     LostCell, RowAction, RowDecision, TablePlan, decide_row, is_too_long, lost_to_stored, resolve_texts,
 };
 use cloudsync_shared::port::Refusal;
+use cloudsync_shared::text::TextDelta;
 use cloudsync_shared::value::Value;
 
 use super::conflicts::Watch;
@@ -200,7 +201,13 @@ impl<'a> Item<'a> {
                 // to see them: it comes back with those that are told, and what was later is written anew.
                 decision = decide_row(schema, work.columns, Some(&stored.without_cells()), &admitted);
                 let columns = schema.columns.iter().map(|column| column.id);
-                let is_later = |id: &ColumnId| stored.cell(*id) > decision.clock.cell(*id);
+                // Of a text that is told by its lines the epoch decides.
+                let epoch = |id: ColumnId| {
+                    let told = (0..).zip(work.columns).find(|(_, column)| **column == Some(id));
+                    let delta = told.and_then(|(at, _)| admitted.text(at)?.delta.as_ref());
+                    delta.map_or(decision.clock.cell(id), TextDelta::epoch)
+                };
+                let is_later = |id: &ColumnId| stored.cell(*id) > epoch(*id);
                 self.renewed = columns.filter(is_later).collect();
             } else if self.change.length.is_alive() && !decision.clock.length.is_alive() {
                 // Only a delete may move the clock of a row that stays dead.

@@ -53,7 +53,11 @@ pub(super) fn write(work: &Work<'_>, items: &[Item<'_>], setting: &Setting<'_>) 
     check_before(work.table, items)?;
     write_rows(work, items)?;
     check_after(work.table, items)?;
-    let differing = differing(work, items, &before, setting.triggers_touch)?;
+    // What the server writes itself: a write of the whole, of text too.
+    let mut differing = differing(work, items, &before, setting.triggers_touch)?;
+    for (columns, item) in differing.iter_mut().zip(items) {
+        columns.extend(&item.renewed);
+    }
     let clocks = final_clocks(work, items, setting, &differing)?;
     let mut stored: Vec<Vec<u8>> = Vec::with_capacity(items.len());
     let mut changed = Vec::with_capacity(items.len());
@@ -196,13 +200,11 @@ fn final_clocks(
 ) -> Result<Vec<(RowClock<SiteOrdinal>, bool)>, PgError> {
     let algorithm = work.table.schema.algorithm;
     let clocks = items.iter().zip(differing).map(|(item, columns)| {
-        let mut columns = columns.clone();
-        columns.extend(&item.renewed);
         let clock = setting.sites.with_ordinals(&item.after)?;
         if columns.is_empty() {
             return Ok((clock, false));
         }
-        let write = LocalWrite::Update(columns);
+        let write = LocalWrite::Update(columns.clone());
         Ok((touch(algorithm, Some(&clock), &write, setting.now, setting.highest), true))
     });
     clocks.collect()

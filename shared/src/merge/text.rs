@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::hlc::Version;
 use crate::id::{ColumnId, SiteId};
 use crate::merge::row::column_of;
-use crate::merge::rule::{Life, cell_wins, compare_life};
+use crate::merge::rule::{Life, Order, cell_wins, compare_deletes, compare_life};
 use crate::schema::{Algorithm, TableSchema};
 use crate::text::{Delimiter, Document, TextDelta};
 use crate::value::Value;
@@ -44,12 +44,7 @@ pub fn resolve_texts(
     if schema.texts.is_empty() && change.texts.is_empty() {
         return Ok(());
     }
-    // Which life a change is about is clear from what is behind it where lengths do not tell.
-    let same_life = local.is_some_and(|local| {
-        let same = change.past == local.past && compare_life(change.length, local.length) == Life::Same;
-        // Where lives are not counted a row's cells are joined whether it lives or not.
-        schema.algorithm == Algorithm::Aws || (local.length.is_alive() && same)
-    });
+    let same_life = local.is_some_and(|local| joins_cells(schema.algorithm, local, change));
     let mut texts = std::mem::take(&mut change.texts);
     texts.retain(|text| text.delta.is_some());
     for cell in &mut change.cells {
@@ -76,6 +71,19 @@ pub fn resolve_texts(
     });
     change.texts = texts;
     Ok(())
+}
+
+/// Whether the cells of a change compete with those that stand, and do not take their place as a whole.
+fn joins_cells(algorithm: Algorithm, local: &RowClock<SiteId>, change: &RowChange) -> bool {
+    let both_alive = local.length.is_alive() && change.length.is_alive();
+    match algorithm {
+        Algorithm::Cls | Algorithm::Gos => {
+            both_alive && compare_life(change.length, local.length) == Life::Same
+        }
+        Algorithm::Dws => both_alive && compare_deletes(&change.past.seen, &local.past.seen) == Order::Same,
+        // A row's cells are joined whether it lives or not.
+        Algorithm::Aws => true,
+    }
 }
 
 /// One cell: `standing` is the local one with its stamp, if the change is about the life it belongs to.
