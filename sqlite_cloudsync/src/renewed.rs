@@ -7,6 +7,7 @@ use cloudsync_shared::change::{ChangeBatch, RowChange};
 use cloudsync_shared::clock::RowClock;
 use cloudsync_shared::id::{CausalLength, SiteId};
 use cloudsync_shared::key::Key;
+use cloudsync_shared::merge::is_after_deletes;
 use cloudsync_shared::vector::Past;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -39,6 +40,10 @@ impl Renewed {
         }
         let renewed = self.0.get(&(table.schema.name.clone(), sent.key.clone()));
         let Some((length, past)) = renewed else { return Ok(()) };
+        if !is_after_deletes(sent, &past.seen) {
+            // Where deletes win, one that came later has ended this row's life: the server's is another.
+            return Ok(());
+        }
         match length.0.checked_sub(sent.length.0) {
             Some(by) if by > 0 => lift(conn, table, &sent.key, by, past),
             _ => Ok(()),

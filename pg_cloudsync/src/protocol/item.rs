@@ -223,7 +223,8 @@ impl<'a> Item<'a> {
             _ => Vec::new(),
         };
         self.lost.retain(|lost| !is_merged(&admitted, lost.cell));
-        if decision.action == RowAction::Nothing && admitted.length < decision.clock.length {
+        let is_over = admitted.length < decision.clock.length || !decision.clock.length.is_alive();
+        if decision.action == RowAction::Nothing && is_over {
             // It is about a life that is over: whatever it tells of lines is of no account.
             self.unmerged = None;
         }

@@ -99,12 +99,17 @@ pub(super) fn join(first: &mut RowChange, mut second: RowChange) {
     }
 }
 
+/// Whether a change is later than all of these deletes that it had not seen.
+pub fn is_after_deletes(change: &RowChange, deletes: &Vector<SiteId>) -> bool {
+    let unseen = deletes.stamps().iter().filter(|delete| !change.past.seen.covers(**delete));
+    unseen.into_iter().all(|delete| delete.version < change.life.version)
+}
+
 /// What a receiver takes an insert for whose sender was never told of the row, and so could not know of its
 /// deletes: it comes after those that are older than it is.
 pub(super) fn after_older_deletes(change: &RowChange, stored: &RowClock<SiteId>) -> Option<RowChange> {
-    let unseen = || stored.past.seen.stamps().iter().filter(|delete| !change.past.seen.covers(**delete));
-    let is_later = unseen().all(|delete| delete.version < change.life.version);
-    (unseen().next().is_some() && is_later).then(|| RowChange {
+    let is_news = !change.past.seen.contains(&stored.past.seen);
+    (is_news && is_after_deletes(change, &stored.past.seen)).then(|| RowChange {
         past: change.past.join(&stored.past),
         length: stored.length.inserted(),
         ..change.clone()

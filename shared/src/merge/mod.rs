@@ -10,6 +10,7 @@ mod rule;
 mod text;
 
 pub use admit::{MAX_ADMITTED_LENGTH, MAX_LENGTH_STEP, Sender, admit, is_too_long};
+pub use dws::is_after_deletes;
 pub use lost::{Base, LostCell, LostSide, lost_to_incoming, lost_to_stored};
 pub use plan::{PlannedRow, TablePlan, columns_here, plan_table};
 pub use row::{RowAction, RowDecision, decide_row, join_changes};

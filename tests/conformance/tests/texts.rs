@@ -1,6 +1,7 @@
 //! Texts merged by lines: two devices with SQLite and a server with PostgreSQL between them.
 //!
-//! `CLOUDSYNC_TEXT_SEEDS` sets how many random histories are run for each algorithm.
+//! `CLOUDSYNC_TEXT_SEEDS` sets how many random histories are run for each algorithm, `CLOUDSYNC_TEXT_SEED`
+//! runs one.
 
 use cloudsync_conformance::device::Device;
 use cloudsync_conformance::random::Random;
@@ -166,7 +167,9 @@ fn they_end_equal_where_adds_win() {
 
 fn run_all(algorithm: &'static str) {
     let seeds = std::env::var("CLOUDSYNC_TEXT_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
-    for seed in 0..seeds.unwrap_or(10) {
+    let one = std::env::var("CLOUDSYNC_TEXT_SEED").ok().and_then(|seed| seed.parse().ok());
+    let all = one.map_or(0..seeds.unwrap_or(10), |seed| seed..seed + 1);
+    for seed in all {
         let mut world = World::new(algorithm);
         let devices = [world.device("a"), world.device("b")];
         let mut random = Random::new(seed);
