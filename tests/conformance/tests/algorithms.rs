@@ -295,3 +295,22 @@ fn world<'a>(directory: &'a std::path::Path, algorithm: &'a str) -> (Server, imp
     };
     (server, device)
 }
+
+/// Once the device lifted its row to the server's life and kept its own cells in it.
+#[test]
+fn a_row_that_was_beaten_while_unsent_does_not_live_on_in_the_servers_life() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (mut server, device) = world(directory.path(), "dws");
+    let device = device("device");
+    device.run("INSERT INTO note VALUES ('k', 'mine', 'mine')");
+    std::thread::sleep(std::time::Duration::from_millis(2));
+    server.run("INSERT INTO note VALUES ('k', 'first', 'first')");
+    server.run("DELETE FROM note");
+    server.run("INSERT INTO note VALUES ('k', 'second', 'second')");
+    std::thread::sleep(std::time::Duration::from_millis(2));
+    device.run("UPDATE note SET title = 'mine, later'");
+    device.sync();
+    device.sync();
+    assert_eq!(server.dump(DUMP), [r#""second"|"second""#]);
+    assert_eq!(device.dump(DUMP), [r#""second"|"second""#]);
+}
