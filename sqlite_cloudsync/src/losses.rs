@@ -50,7 +50,7 @@ pub fn look<'a>(
     // Another device may have seen the write, by a payload: of that nothing is known.
     let lost = match origin {
         Origin::Server => {
-            let mut lost = lost_to_incoming(&plan.columns, before, change, &unsent);
+            let mut lost = lost_to_incoming(table.synced.algorithm, &plan.columns, before, change, &unsent);
             // Lines are merged: a text is not lost because another write of it is newer.
             lost.retain(|lost| {
                 let cell = change.cells.get(lost.cell);

@@ -218,7 +218,7 @@ impl<'a> Item<'a> {
         self.lost = match (local, &work.watch) {
             (Some(stored), Some(watch)) => {
                 let base = |cell| watch.base(&self.change, cell);
-                lost_to_stored(work.columns, stored, &admitted, sites.pusher(), base)
+                lost_to_stored(schema.algorithm, work.columns, stored, &admitted, sites.pusher(), base)
             }
             _ => Vec::new(),
         };

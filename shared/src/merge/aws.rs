@@ -1,8 +1,10 @@
 //! Add-wins: a delete takes away the writes that it had seen, and no other.
 //!
-//! A row's clock tells of each site its latest write: by the cells, or else by [`Past::writes`](crate::vector::Past::writes). The writes
-//! that deletes had seen are a version vector, [`Past::seen`](crate::vector::Past::seen). The row lives as long as it has a write beyond it. Its cells are joined by themselves, whether it
-//! lives or not, so that it comes back whole, each cell with its last value.
+//! A row's clock tells of each site its latest write: by the cells, or else by
+//! [`Past::writes`](crate::vector::Past::writes). The writes that deletes had seen are a version vector,
+//! [`Past::seen`](crate::vector::Past::seen). The row lives as long as it has a write beyond that. Its cells
+//! are joined by themselves, whether it lives or not, so that it comes back whole, each cell with its last
+//! value.
 //! Source: M. Shapiro et al., *A Comprehensive Study of Convergent and Commutative Replicated Data Types*,
 //! INRIA RR-7506, 2011 (observed-remove set); A. Bieniusa et al., *An Optimized Conflict-free Replicated
 //! Set*, 2012 (deletes as a version vector).

@@ -10,7 +10,7 @@ use crate::change::RowChange;
 use crate::clock::{RowClock, Stamp};
 use crate::id::{CausalLength, ColumnId, SiteId};
 use crate::merge::row::{RowAction, RowDecision, begin_life, join_cells, same_life};
-use crate::merge::rule::{Order, compare_deletes};
+use crate::merge::rule::{Life, Order, compare_deletes};
 use crate::schema::TableSchema;
 use crate::vector::Vector;
 
@@ -43,6 +43,20 @@ pub(super) fn decide(
         decision.action = RowAction::ClockOnly;
     }
     decision
+}
+
+/// How the life that a change is about stands to the row's: where each has had a delete that the other has
+/// not, the change's is over, as the row's is.
+pub(super) fn life_of(change: &RowChange, local: &RowClock<SiteId>) -> Life {
+    match compare_deletes(&deletes_of(change), &local.past.seen) {
+        Order::Less | Order::Apart => Life::Over,
+        Order::More => Life::Next,
+        Order::Same => match (change.length.is_alive(), local.length.is_alive()) {
+            (true, false) => Life::Next,
+            (false, true) => Life::Over,
+            _ => Life::Same,
+        },
+    }
 }
 
 fn unchanged(local: &RowClock<SiteId>) -> RowDecision {

@@ -6,7 +6,9 @@
 use crate::change::{LostReason, RowChange};
 use crate::clock::{RowClock, Stamp};
 use crate::id::{ColumnId, SiteId};
-use crate::merge::rule::{Life, compare_life};
+use crate::merge::row::life_of;
+use crate::merge::rule::Life;
+use crate::schema::Algorithm;
 
 /// What is known of the value that a write replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +51,14 @@ pub struct LostCell {
 /// `author`. `columns` maps the change's column indexes to the replica's columns; `base` answers for each of
 /// the change's cells.
 pub fn lost_to_stored(
+    algorithm: Algorithm,
     columns: &[Option<ColumnId>],
     stored: &RowClock<SiteId>,
     change: &RowChange,
     author: SiteId,
     base: impl Fn(usize) -> Base,
 ) -> Vec<LostCell> {
-    let life = compare_life(change.length, stored.length);
+    let life = life_of(algorithm, change, stored);
     let mut lost = Vec::new();
     for (at, cell) in change.cells.iter().enumerate() {
         let Some(column) = columns.get(cell.column).copied().flatten() else { continue };
@@ -102,12 +105,13 @@ fn same(
 /// The cells that lose when a row with local writes that nobody has seen takes `change`. `unsent` holds the
 /// column of each such write and the stamp that it replaced.
 pub fn lost_to_incoming(
+    algorithm: Algorithm,
     columns: &[Option<ColumnId>],
     stored: &RowClock<SiteId>,
     change: &RowChange,
     unsent: &[(ColumnId, Stamp<SiteId>)],
 ) -> Vec<LostCell> {
-    let life = compare_life(change.length, stored.length);
+    let life = life_of(algorithm, change, stored);
     let mut lost = Vec::new();
     for (column, base) in unsent {
         let own = stored.cell(*column);
@@ -167,7 +171,7 @@ mod tests {
     }
 
     fn at_server(stored: &RowClock<SiteId>, cell: Stamp<SiteId>, base: Base) -> Vec<(LostSide, LostReason)> {
-        let lost = lost_to_stored(&COLUMNS, stored, &told(1, cell), ME, |_| base);
+        let lost = lost_to_stored(Algorithm::Cls, &COLUMNS, stored, &told(1, cell), ME, |_| base);
         lost.into_iter().map(|lost| (lost.side, lost.reason)).collect()
     }
 
@@ -202,10 +206,26 @@ mod tests {
     }
 
     #[test]
+    fn a_write_that_brings_its_row_back_did_not_lose() {
+        let mut dead = RowClock::new(CausalLength(2), stamp(5, OTHER));
+        dead.past.seen.add(stamp(8, OTHER));
+        let base = |_| Base::Saw(stamp(5, OTHER));
+        let lost =
+            |algorithm| lost_to_stored(algorithm, &COLUMNS, &dead, &told(1, stamp(9, ME)), ME, base).len();
+        assert_eq!((lost(Algorithm::Aws), lost(Algorithm::Dws), lost(Algorithm::Cls)), (0, 1, 1));
+    }
+
+    #[test]
     fn an_unsent_write_conflicts_with_what_came_after_its_base() {
         let (base, own) = (stamp(5, OTHER), stamp(7, ME));
         let lost = |length, cell| {
-            let lost = lost_to_incoming(&COLUMNS, &stored(1, own), &told(length, cell), &[(COLUMN, base)]);
+            let lost = lost_to_incoming(
+                Algorithm::Cls,
+                &COLUMNS,
+                &stored(1, own),
+                &told(length, cell),
+                &[(COLUMN, base)],
+            );
             lost.into_iter().map(|lost| (lost.side, lost.reason)).collect::<Vec<_>>()
         };
         assert_eq!(lost(1, base), []);

@@ -68,6 +68,16 @@ pub fn decide_row(
     }
 }
 
+/// How the life that a change is about stands to the row's.
+pub(super) fn life_of(algorithm: Algorithm, change: &RowChange, local: &RowClock<SiteId>) -> Life {
+    match algorithm {
+        Algorithm::Cls | Algorithm::Gos => compare_life(change.length, local.length),
+        Algorithm::Dws => dws::life_of(change, local),
+        // Lives are not counted: a row's cells are joined whether it lives or not.
+        Algorithm::Aws => Life::Same,
+    }
+}
+
 fn decide_by_length(
     schema: &TableSchema,
     columns: &[Option<ColumnId>],

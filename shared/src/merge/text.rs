@@ -11,8 +11,8 @@ use crate::clock::{RowClock, Stamp};
 use crate::error::Result;
 use crate::hlc::Version;
 use crate::id::{ColumnId, SiteId};
-use crate::merge::row::column_of;
-use crate::merge::rule::{Life, Order, cell_wins, compare_deletes, compare_life};
+use crate::merge::row::{column_of, life_of};
+use crate::merge::rule::{Life, cell_wins};
 use crate::schema::{Algorithm, TableSchema};
 use crate::text::{Delimiter, Document, TextDelta};
 use crate::value::Value;
@@ -75,15 +75,8 @@ pub fn resolve_texts(
 
 /// Whether the cells of a change compete with those that stand, and do not take their place as a whole.
 fn joins_cells(algorithm: Algorithm, local: &RowClock<SiteId>, change: &RowChange) -> bool {
-    let both_alive = local.length.is_alive() && change.length.is_alive();
-    match algorithm {
-        Algorithm::Cls | Algorithm::Gos => {
-            both_alive && compare_life(change.length, local.length) == Life::Same
-        }
-        Algorithm::Dws => both_alive && compare_deletes(&change.past.seen, &local.past.seen) == Order::Same,
-        // A row's cells are joined whether it lives or not.
-        Algorithm::Aws => true,
-    }
+    let stands = local.length.is_alive() || algorithm.keeps_deleted();
+    stands && life_of(algorithm, change, local) == Life::Same
 }
 
 /// One cell: `standing` is the local one with its stamp, if the change is about the life it belongs to.

@@ -314,3 +314,28 @@ fn a_row_that_was_beaten_while_unsent_does_not_live_on_in_the_servers_life() {
     assert_eq!(server.dump(DUMP), [r#""second"|"second""#]);
     assert_eq!(device.dump(DUMP), [r#""second"|"second""#]);
 }
+
+/// Once it was listed as lost to the delete that it had overcome.
+#[test]
+fn a_write_that_brings_its_row_back_is_no_conflict() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for (algorithm, listed) in [("aws", 0), ("cls", 1)] {
+        let directory = directory.path().join(algorithm);
+        std::fs::create_dir(&directory).expect("a directory");
+        let (mut server, device) = world(&directory, algorithm);
+        let on = "SELECT cloudsync_set_table('note', 'conflicts', 'on')";
+        server.run(on);
+        let (writer, other) = (device("writer"), device("other"));
+        writer.run(on);
+        writer.run("INSERT INTO note VALUES ('k', 'first', 'first')");
+        writer.sync();
+        other.sync();
+        other.run("DELETE FROM note");
+        other.sync();
+        writer.run("UPDATE note SET title = 'second'");
+        writer.sync();
+        let count = [format!("{listed}")];
+        assert_eq!(writer.dump("SELECT count(*) FROM cloudsync_conflicts"), count, "{algorithm}");
+        assert_eq!(server.dump("SELECT count(*) FROM cloudsync_conflicts"), count, "{algorithm}");
+    }
+}
