@@ -26,6 +26,7 @@ use crate::renewed::Renewed;
 use crate::savepoint::in_savepoint;
 use crate::sending::{BaseScan, RowReader, stored_length, value_bytes};
 use crate::sent::{self, UNSENT_BULK};
+use crate::standing;
 use crate::store::{Origin, SqliteStore};
 use crate::system;
 use crate::table::Table;
@@ -201,6 +202,7 @@ fn fill(conn: &Connection, pass: &mut Pass, max_bytes: usize) -> Result<Option<P
     parcel.bytes = room.taken;
     parcel.pad_groups();
     parcel.take_bases(conn)?;
+    standing::is_tried(conn, parcel.changes.highest())?;
     Ok((parcel.changes.row_count() > 0).then_some(parcel))
 }
 
@@ -363,7 +365,10 @@ pub fn acknowledge(
     mut reply: PushReply,
     last_pass: bool,
 ) -> Result<Acknowledged> {
-    apply::in_transaction(conn, || settle(conn, parcel, &mut reply, last_pass))
+    apply::in_transaction(conn, || {
+        standing::stands(conn, parcel.changes.highest())?;
+        settle(conn, parcel, &mut reply, last_pass)
+    })
 }
 
 fn settle(

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use cloudsync_shared::clock::{RowClock, Stamp};
-use cloudsync_shared::hlc::{Millis, Version};
+use cloudsync_shared::hlc::{DEFAULT_MAX_DRIFT, Millis, Version};
 use cloudsync_shared::id::{ColumnId, SiteOrdinal};
 use cloudsync_shared::text::Document;
 use rusqlite::{Connection, params};
@@ -14,12 +14,14 @@ use crate::apply;
 use crate::error::Result;
 use crate::given;
 use crate::sent::UNSENT_WHOLE;
+use crate::standing;
 use crate::system;
 use crate::table::Table;
 use crate::texts::documents;
 
 /// Gives all versions of unsent local writes that are later than `now`, the server's time, new ones from
-/// there on, in their order, above everything that remains; answers how many there were.
+/// there on, in their order, above everything that remains and all that the server has; answers how many there
+/// were.
 ///
 /// # Errors
 /// The database is busy or failed; nothing has changed then.
@@ -27,7 +29,8 @@ pub fn restamp(conn: &Connection, now: Millis) -> Result<usize> {
     let latest = Version::from_millis(now);
     apply::in_transaction(conn, || {
         let mut early = BTreeSet::new();
-        let mut highest = Version::NEVER;
+        let allowed = Version::from_millis(Millis(now.0.saturating_add(DEFAULT_MAX_DRIFT.0)));
+        let mut highest = standing::floor(conn, allowed)?;
         each_clock(conn, |_, row| {
             for stamp in row.stamps() {
                 match row.is_early(stamp, latest) {

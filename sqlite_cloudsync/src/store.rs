@@ -21,6 +21,7 @@ use crate::losses::{self, Losses};
 use crate::refusal;
 use crate::row_write::{RowWriter, Written};
 use crate::sent::{self, UNSENT_WHOLE};
+use crate::standing;
 use crate::swap;
 use crate::system;
 use crate::table::Table;
@@ -311,6 +312,9 @@ impl Store for SqliteStore<'_> {
     }
 
     fn observe(&mut self, highest: Version) -> Result<()> {
+        if self.origin == Origin::Server {
+            standing::stands(self.conn, highest)?;
+        }
         system::observe(self.conn, highest)
     }
 }

@@ -155,7 +155,15 @@ pub fn set_text(conn: &Connection, key: &str, value: Option<&str>) -> Result<()>
 /// # Errors
 /// The database cannot be read.
 pub fn highest(conn: &Connection) -> Result<Version> {
-    Ok(match setting(conn, HIGHEST)? {
+    version_setting(conn, HIGHEST)
+}
+
+/// Reads a setting that is a version; [`Version::NEVER`] if it is not set.
+///
+/// # Errors
+/// The database cannot be read.
+pub fn version_setting(conn: &Connection, key: &str) -> Result<Version> {
+    Ok(match setting(conn, key)? {
         Some(SqlValue::Integer(number)) => Version(u64::try_from(number).unwrap_or(0)),
         _ => Version::NEVER,
     })
@@ -166,10 +174,18 @@ pub fn highest(conn: &Connection) -> Result<Version> {
 /// # Errors
 /// The database cannot be written.
 pub fn observe(conn: &Connection, version: Version) -> Result<()> {
+    raise(conn, HIGHEST, version)
+}
+
+/// Sets a setting that is a version, unless it is a higher one already.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn raise(conn: &Connection, key: &str, version: Version) -> Result<()> {
     let number = i64::try_from(version.0).unwrap_or(i64::MAX);
     let sql = "INSERT INTO main.cloudsync_settings(key, value) VALUES(?1, ?2)
                ON CONFLICT(key) DO UPDATE SET value = max(value, excluded.value)";
-    conn.prepare_cached(sql)?.execute(params![HIGHEST, number])?;
+    conn.prepare_cached(sql)?.execute(params![key, number])?;
     Ok(())
 }
 

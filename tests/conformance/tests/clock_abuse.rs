@@ -249,6 +249,23 @@ fn whatever_the_clocks_say_all_agree_and_the_last_word_is_heard() {
     }
 }
 
+/// A write under a fast clock hid the stamp that it replaced. Given another version it was then below what the
+/// server has, which kept the older value, and the device the newer one.
+#[test]
+fn a_write_of_a_fast_clock_still_counts_as_later_than_what_it_replaced() {
+    for is_own in [false, true] {
+        let mut world = World::new();
+        world.device.run("INSERT INTO note VALUES ('k', 'one', 'b')");
+        world.settle();
+        let first = if is_own { &world.device } else { &world.other };
+        ahead(first, 3 * 60_000, "UPDATE note SET a = 'two'");
+        first.sync();
+        world.device.sync();
+        ahead(&world.device, 2 * 3_600_000, "UPDATE note SET a = 'three'");
+        assert_eq!(world.settle(), [r#""k"|"three"|"b""#]);
+    }
+}
+
 /// The counter has 16 bits: what does not fit goes into the next milliseconds.
 #[test]
 fn more_writes_than_a_millisecond_has_versions_carry_into_the_next() {
