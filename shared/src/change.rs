@@ -6,7 +6,7 @@ use crate::clock::Stamp;
 use crate::hlc::Version;
 use crate::id::{CausalLength, RowId, SiteId};
 use crate::key::Key;
-use crate::merge;
+use crate::merge::{self, LostSide};
 use crate::schema::Algorithm;
 use crate::text::{Document, LostLine, TextDelta};
 use crate::value::Value;
@@ -49,11 +49,25 @@ pub enum TextOutcome {
         stamp: Stamp<SiteId>,
         /// Whether value and stamp are to be written.
         changed: bool,
-        /// Lines that gave way.
-        lost: Vec<LostLine>,
+        /// What gave way: lines, or of two values of different epochs one.
+        lost: Vec<LostPart>,
     },
     /// Lines were told of a text that is not known here: the row has to be asked for whole.
     Incomplete,
+}
+
+/// A part of a text that gave way.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LostPart {
+    /// A line.
+    Line(LostLine),
+    /// All of it.
+    Whole {
+        /// Whose it was.
+        side: LostSide,
+        /// The value; if lines of it were told only, these.
+        value: Value,
+    },
 }
 
 /// What one replica tells of one row: its life, and some or all of its cells.
@@ -85,7 +99,9 @@ impl RowChange {
     /// The highest version told.
     pub fn highest(&self) -> Version {
         let past = self.past.stamps().map(|stamp| stamp.version);
-        self.cells.iter().map(|cell| cell.stamp.version).chain(past).fold(self.life.version, Version::max)
+        let lines = self.texts.iter().filter_map(|text| text.delta.as_ref()).map(TextDelta::highest);
+        let cells = self.cells.iter().map(|cell| cell.stamp.version);
+        cells.chain(past).chain(lines).fold(self.life.version, Version::max)
     }
 }
 
@@ -94,6 +110,8 @@ impl RowChange {
 pub enum LostReason {
     /// Another write of the cell is newer.
     NewerWrite,
+    /// Another write of the line is newer, in a text that is merged by lines.
+    NewerLine,
     /// The row was deleted, or has begun another life since.
     RowDeleted,
 }
@@ -103,6 +121,7 @@ impl LostReason {
     pub fn text(self) -> &'static str {
         match self {
             LostReason::NewerWrite => "newer write",
+            LostReason::NewerLine => "newer write of the line",
             LostReason::RowDeleted => "row deleted",
         }
     }

@@ -5,7 +5,7 @@ use roaring::RoaringTreemap;
 
 use crate::change::{ChangeBatch, LostReason};
 use crate::clock::Stamp;
-use crate::hlc::Millis;
+use crate::hlc::{Millis, Version};
 use crate::id::{RowId, SiteId};
 use crate::port::Refusal;
 use crate::value::Value;
@@ -86,8 +86,19 @@ pub struct LostValue {
     pub reason: LostReason,
     /// The stamp of what won.
     pub won: Stamp<SiteId>,
-    /// The value that won; NULL if the row is gone.
+    /// The value that won; NULL if the row is gone, or the line was deleted after all.
     pub value: Value,
+    /// Of a line of a text what lost; of others that is the told value.
+    pub line: Option<LostText>,
+}
+
+/// A line that lost: its content, and the version of that write of its teller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostText {
+    /// When it was written.
+    pub version: Version,
+    /// The line.
+    pub text: String,
 }
 
 /// How far a download of several pages has come.

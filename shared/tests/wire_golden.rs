@@ -13,8 +13,8 @@ use cloudsync_shared::hlc::{Millis, Version};
 use cloudsync_shared::id::{CausalLength, RowId, SiteId};
 use cloudsync_shared::key::Key;
 use cloudsync_shared::message::{
-    Epoch, GoneReply, GoneRequest, LostValue, Message, Next, Progress, PullReply, PullRequest, PushReply,
-    PushRequest, RowResult, Snapshot, View,
+    Epoch, GoneReply, GoneRequest, LostText, LostValue, Message, Next, Progress, PullReply, PullRequest,
+    PushReply, PushRequest, RowResult, Snapshot, View,
 };
 use cloudsync_shared::port::Refusal;
 use cloudsync_shared::schema::Algorithm;
@@ -166,13 +166,15 @@ fn push_request_bases() -> PushRequest {
     PushRequest { bases: vec![tasks, Vec::new()], ..request }
 }
 
-/// A cell that lost against a newer one, and one whose row is gone.
+/// A cell that lost against a newer one, one whose row is gone, and a line of a text.
 fn push_reply_lost() -> PushReply {
     let value = Value::Text("theirs".into());
-    let newer =
-        LostValue { table: 0, row: 1, column: 2, reason: LostReason::NewerWrite, won: stamp(3, BOB), value };
+    let (reason, won) = (LostReason::NewerWrite, stamp(3, BOB));
+    let newer = LostValue { table: 0, row: 1, column: 2, reason, won, value, line: None };
     let deleted = LostValue { row: 0, reason: LostReason::RowDeleted, value: Value::Null, ..newer.clone() };
-    PushReply { lost: vec![newer, deleted], ..push_reply() }
+    let line = Some(LostText { version: Version(7), text: "mine".into() });
+    let line = LostValue { row: 2, reason: LostReason::NewerLine, line, ..newer.clone() };
+    PushReply { lost: vec![newer, deleted, line], ..push_reply() }
 }
 
 fn push_reply() -> PushReply {

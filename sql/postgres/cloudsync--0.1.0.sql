@@ -80,7 +80,8 @@ CREATE TABLE cloudsync.log (
 CREATE INDEX log_xid ON cloudsync.log (xid);
 
 -- Values that lost a merge, of tables with the setting conflicts. A row is named by its id, a column by its
--- number; values are kept as text. See the view cloudsync_conflicts.
+-- number, lines of a text that one write lost by a digest each (else 0); values are kept as text. See the view
+-- cloudsync_conflicts.
 CREATE TABLE cloudsync.conflicts (
     table_id int NOT NULL REFERENCES cloudsync.tables ON DELETE CASCADE,
     id bigint GENERATED ALWAYS AS IDENTITY,
@@ -92,10 +93,11 @@ CREATE TABLE cloudsync.conflicts (
     won_value text,
     won_version bigint NOT NULL,
     won_site bytea NOT NULL,
+    line bigint NOT NULL,
     reason text NOT NULL,
     noted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (table_id, id),
-    UNIQUE (table_id, row_id, col, lost_version, lost_site)
+    UNIQUE (table_id, row_id, col, lost_version, lost_site, line)
 );
 
 -- The clocks of lines of texts that were edited by line; the digest says of which text. A row is named by its

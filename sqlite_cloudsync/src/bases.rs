@@ -233,6 +233,25 @@ pub fn overtaken(conn: &Connection, table: &Table, key: &Key, columns: &[ColumnI
     columns.iter().try_for_each(|column| remove(conn, table, key, i64::from(column.0)))
 }
 
+/// A text has taken in the lines of a change with this stamp: writes that follow replace what they say.
+///
+/// # Errors
+/// The database failed.
+pub fn seen(
+    conn: &Connection,
+    table: &Table,
+    key: &Key,
+    column: ColumnId,
+    stamp: Stamp<SiteId>,
+) -> Result<()> {
+    let sql = "UPDATE main.cloudsync_bases SET version = ?4, site = ?5
+               WHERE table_id = ?1 AND key = ?2 AND column_id = ?3 AND version < ?4";
+    let version = i64::try_from(stamp.version.0).unwrap_or(i64::MAX);
+    let site = system::ordinal(conn, stamp.site)?.0;
+    conn.prepare_cached(sql)?.execute(params![table.synced.id, key.0, column.0, version, site])?;
+    Ok(())
+}
+
 fn remove(conn: &Connection, table: &Table, key: &Key, column: i64) -> Result<()> {
     let sql = "DELETE FROM main.cloudsync_bases WHERE table_id = ?1 AND key = ?2 AND column_id = ?3";
     conn.prepare_cached(sql)?.execute(params![table.synced.id, key.0, column])?;

@@ -7,6 +7,7 @@ use cloudsync_shared::id::SiteId;
 use cloudsync_shared::keeping;
 use cloudsync_shared::key::Key;
 use cloudsync_shared::message::LostValue;
+use cloudsync_shared::text::digest;
 use cloudsync_shared::value::Value;
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -19,7 +20,7 @@ use crate::value::Bound;
 use crate::{apply, bases, fold, system};
 
 /// Creates the table. The application reads it and deletes from it as it likes. Times are milliseconds since
-/// 1970.
+/// 1970. `line` tells lines of a text that one write lost from one another; else it is 0.
 pub const CREATE: &str = "CREATE TABLE IF NOT EXISTS main.cloudsync_conflicts (
     id INTEGER PRIMARY KEY,
     tbl TEXT NOT NULL,
@@ -35,7 +36,8 @@ pub const CREATE: &str = "CREATE TABLE IF NOT EXISTS main.cloudsync_conflicts (
     won_site BLOB NOT NULL,
     reason TEXT NOT NULL,
     noted_at INTEGER NOT NULL,
-    UNIQUE (tbl, pk, col_name, lost_version, lost_site)
+    line INTEGER NOT NULL,
+    UNIQUE (tbl, pk, col_name, lost_version, lost_site, line)
 )";
 
 const MILLIS_OF_A_DAY: i64 = 24 * 60 * 60 * 1000;
@@ -89,17 +91,21 @@ pub fn set(conn: &Connection, name: &str, key: &str, value: &SqlValue) -> Result
 /// The database failed.
 pub fn record(conn: &Connection, conflict: &Conflict<'_>) -> Result<()> {
     let (lost, won) = (conflict.lost, conflict.won);
-    if lost.0 == won.0 && conflict.reason == LostReason::NewerWrite {
+    if lost.0 == won.0 && conflict.reason != LostReason::RowDeleted {
         return Ok(());
     }
+    let line = match (conflict.reason, lost.0) {
+        (LostReason::NewerLine, Value::Text(line)) => digest(line),
+        _ => 0,
+    };
     let number = |version: Version| i64::try_from(version.0).unwrap_or(i64::MAX);
     let millis = |version: Version| i64::try_from(version.millis().0).unwrap_or(i64::MAX);
     let now = apply::now().0 as i64;
     let noted = conn
         .prepare_cached(
             "INSERT INTO main.cloudsync_conflicts (tbl, pk, col_name, lost_value, lost_version, lost_at, lost_site,
-                 won_value, won_version, won_at, won_site, reason, noted_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO NOTHING",
+                 won_value, won_version, won_at, won_site, reason, noted_at, line)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             conflict.table,
@@ -114,7 +120,8 @@ pub fn record(conn: &Connection, conflict: &Conflict<'_>) -> Result<()> {
             millis(won.1.version),
             won.1.site.0,
             conflict.reason.text(),
-            now
+            now,
+            line
         ])?;
     if noted > 0 { let_go(conn, conflict.table, now) } else { Ok(()) }
 }
@@ -149,13 +156,17 @@ pub fn record_told(conn: &Connection, table: &Table, sent: &TableChanges, told: 
     let (Some((row, cell)), Some(name)) = (cell, sent.columns.get(column)) else {
         return Err(Error::network("the server's answer tells of a cell that was not sent"));
     };
+    let line = told
+        .line
+        .as_ref()
+        .map(|line| (Value::Text(line.text.clone()), Stamp { version: line.version, site: cell.stamp.site }));
     record(
         conn,
         &Conflict {
             table: &sent.table,
             key: &row.key,
             column: name,
-            lost: (&cell.value, cell.stamp),
+            lost: line.as_ref().map_or((&cell.value, cell.stamp), |(text, stamp)| (text, *stamp)),
             won: (&told.value, told.won),
             reason: told.reason,
         },

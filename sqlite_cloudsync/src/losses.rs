@@ -1,6 +1,6 @@
 //! Conflicts that show when the server's rows arrive: between them and local writes that were never sent.
 
-use cloudsync_shared::change::RowChange;
+use cloudsync_shared::change::{LostPart, RowChange, TextOutcome};
 use cloudsync_shared::clock::Stamp;
 use cloudsync_shared::id::{ColumnId, SiteId, SiteOrdinal};
 use cloudsync_shared::merge::{LostSide, PlannedRow, TablePlan, lost_to_incoming};
@@ -22,6 +22,8 @@ pub struct Losses<'a> {
     lost: Vec<cloudsync_shared::merge::LostCell>,
     /// Columns in which what arrives replaces what stands.
     overtaken: Vec<ColumnId>,
+    /// Texts that what arrives was merged into, and its stamps: later writes of lines have seen it.
+    merged: Vec<(ColumnId, Stamp<SiteId>)>,
 }
 
 /// Looks for the losses of a row before it is written; `None` if no unsent write of it is known.
@@ -49,24 +51,33 @@ pub fn look<'a>(
     let unsent = with_ids(&bases, &written, &site)?;
     // Another device may have seen the write, by a payload: of that nothing is known.
     let lost = match origin {
-        Origin::Server => {
-            let mut lost = lost_to_incoming(table.synced.algorithm, &plan.columns, before, change, &unsent);
-            // Lines are merged: a text is not lost because another write of it is newer.
-            lost.retain(|lost| {
-                let cell = change.cells.get(lost.cell);
-                cell.and_then(|cell| change.text(cell.column)).is_none_or(|text| text.delta.is_none())
-            });
-            lost
-        }
+        Origin::Server => lost_to_incoming(table.synced.algorithm, &plan.columns, before, change, &unsent),
         Origin::Peer => Vec::new(),
     };
-    let overtaken = written.into_iter().filter(|column| row.after.cell(*column) != before.cell(*column));
+    let merged = merged(plan, change);
+    let overtaken = written.into_iter().filter(|column| {
+        row.after.cell(*column) != before.cell(*column) && merged.iter().all(|(text, _)| text != column)
+    });
     let overtaken = overtaken.collect();
-    let standing = match lost.is_empty() {
+    let standing = match lost.iter().all(|lost| lost.values.is_some()) {
         true => Vec::new(),
         false => standing(conn, table, &table.key_values(&change.key)?)?.unwrap_or_default(),
     };
-    Ok(Some(Losses { change, standing, lost, overtaken }))
+    Ok(Some(Losses { change, standing, lost, overtaken, merged }))
+}
+
+/// The texts of a change whose lines went into those that stand.
+fn merged(plan: &TablePlan<'_>, change: &RowChange) -> Vec<(ColumnId, Stamp<SiteId>)> {
+    let merged = change.texts.iter().filter_map(|text| match &text.outcome {
+        TextOutcome::Resolved { lost, .. }
+            if !lost.iter().any(|part| matches!(part, LostPart::Whole { .. })) =>
+        {
+            let cell = change.cells.iter().find(|cell| cell.column == text.column)?;
+            Some((plan.columns.get(text.column).copied().flatten()?, cell.stamp))
+        }
+        _ => None,
+    });
+    merged.collect()
 }
 
 fn with_ids(
@@ -90,10 +101,11 @@ impl Losses<'_> {
             let told = self.change.cells.get(lost.cell).map(|cell| &cell.value);
             let Some(column) = table.column_name(lost.column) else { continue };
             let stands = self.standing.iter().find(|(name, _)| name == column).map(|(_, value)| value);
-            let (Some(told), Some(stands)) = (told, stands) else { continue };
-            let (loser, winner) = match lost.side {
-                LostSide::Incoming => (told, stands),
-                LostSide::Stored => (stands, told),
+            let (loser, winner) = match (&lost.values, lost.side, told, stands) {
+                (Some((loser, winner)), ..) => (loser, winner),
+                (None, LostSide::Incoming, Some(told), Some(stands)) => (told, stands),
+                (None, LostSide::Stored, Some(told), Some(stands)) => (stands, told),
+                _ => continue,
             };
             let conflict = Conflict {
                 table: &table.schema.name,
@@ -104,6 +116,9 @@ impl Losses<'_> {
                 reason: lost.reason,
             };
             conflicts::record(conn, &conflict)?;
+        }
+        for (column, stamp) in &self.merged {
+            bases::seen(conn, table, &self.change.key, *column, *stamp)?;
         }
         bases::overtaken(conn, table, &self.change.key, &self.overtaken)
     }

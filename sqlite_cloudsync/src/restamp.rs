@@ -1,7 +1,6 @@
 //! A clock that runs ahead must not cost its owner anything: what was written under it and never sent
 //! exists nowhere else, so it can be given other versions.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use cloudsync_shared::clock::{RowClock, Stamp};
@@ -67,7 +66,7 @@ struct Entry {
 impl Entry {
     fn stamps(&self) -> impl Iterator<Item = Stamp<SiteOrdinal>> {
         let cells = self.clock.own_cells().iter().map(|(_, stamp)| *stamp);
-        let lines = self.texts.iter().flat_map(|(_, document)| stamps_of(document));
+        let lines = self.texts.iter().flat_map(|(_, document)| document.stamps());
         cells.chain([self.clock.life]).chain(self.clock.past.stamps()).chain(lines)
     }
 
@@ -113,15 +112,6 @@ impl Entry {
         let lowest = among.map(|stamp| other(stamp).version).min();
         lowest.map_or(Some(unsent), |version| i64::try_from(version.0).ok())
     }
-}
-
-fn stamps_of(document: &Document<SiteOrdinal>) -> Vec<Stamp<SiteOrdinal>> {
-    let stamps = RefCell::new(Vec::new());
-    document.map_stamps(|stamp| {
-        stamps.borrow_mut().push(stamp);
-        stamp
-    });
-    stamps.into_inner()
 }
 
 fn each_clock(conn: &Connection, mut look: impl FnMut(&Table, Entry) -> Result<()>) -> Result<()> {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use cloudsync_shared::clock::{RowClock, Stamp};
 use cloudsync_shared::id::{ColumnId, SiteOrdinal};
 use cloudsync_shared::merge::edit_text;
+use cloudsync_shared::text::digest;
 use cloudsync_shared::value::Value;
 use pgrx::spi::SpiClient;
 
@@ -17,7 +18,7 @@ use crate::capture::{NEW_ROWS, OLD_ROWS};
 use crate::catalog::SyncedTable;
 use crate::error::{PgError, Result};
 use crate::ffi::trigger::Event;
-use crate::texts::{CellWrite, Change, Stored, digest, keep};
+use crate::texts::{CellWrite, Change, Stored, keep};
 
 /// How many texts are compared before their documents are stored.
 const STEP: i64 = 64;

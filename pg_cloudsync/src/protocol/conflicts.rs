@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use cloudsync_shared::change::{ChangeBatch, RowChange};
+use cloudsync_shared::change::{ChangeBatch, LostReason, RowChange};
 use cloudsync_shared::clock::Stamp;
 use cloudsync_shared::id::{ColumnId, SiteId};
 use cloudsync_shared::key::Key;
 use cloudsync_shared::merge::{Base, LostCell, LostSide};
-use cloudsync_shared::message::{LostValue, PushRequest};
+use cloudsync_shared::message::{LostText, LostValue, PushRequest};
+use cloudsync_shared::text::digest;
 use cloudsync_shared::value::Value;
 
 use super::item::{Item, Work};
@@ -17,6 +18,9 @@ use super::spi::{Arg, Mode, execute};
 use super::table::{Table, TableColumn};
 use crate::error::PgError;
 use crate::ffi::owner::AsOwner;
+
+/// The most lost lines that a reply tells. All are in the list on the server.
+const MAX_TOLD_LINES: usize = 1_000;
 
 /// What the cells of one table replaced on the device: by key, for each cell told its column in the request
 /// and its base.
@@ -47,6 +51,16 @@ pub(super) struct Found {
     lost: Value,
     won: Value,
     is_kept: bool,
+}
+
+impl Found {
+    /// What lost, if it is a line of a text.
+    fn line(&self) -> Option<&String> {
+        match &self.lost {
+            Value::Text(line) if self.cell.reason == LostReason::NewerLine => Some(line),
+            _ => None,
+        }
+    }
 }
 
 impl KnownBases {
@@ -113,23 +127,23 @@ pub(super) fn found<'a>(
 ) -> impl Iterator<Item = Found> + 'a {
     item.lost.iter().filter_map(move |cell| {
         let told = item.change.cells.get(cell.cell)?;
-        let stored = match (item.is_alive() && item.change.length == item.after.length)
-            || cell.side == LostSide::Stored
-        {
+        let stands =
+            (item.is_alive() && item.change.length == item.after.length) || cell.side == LostSide::Stored;
+        let stored = match stands {
             true => value_of(work.table, standing.0.get(&item.index)?, cell.column)?,
             false => &Value::Null,
         };
-        let (lost, won) = match cell.side {
-            LostSide::Incoming => (&told.value, stored),
-            LostSide::Stored => (stored, &told.value),
+        let (lost, won) = match (&cell.values, cell.side) {
+            (Some((lost, won)), _) => (lost, won),
+            (None, LostSide::Incoming) => (&told.value, stored),
+            (None, LostSide::Stored) => (stored, &told.value),
         };
-        let is_deleted = cell.reason == cloudsync_shared::change::LostReason::RowDeleted;
-        (is_deleted || lost != won).then(|| Found {
+        (cell.reason == LostReason::RowDeleted || lost != won).then(|| Found {
             table: (work.table.id, work.table.schema.name.clone()),
             row_id: item.known.as_ref().map_or(0, |known| known.row_id),
             key: item.change.key.clone(),
             told_column: told.column,
-            cell: *cell,
+            cell: LostCell { values: None, ..cell.clone() },
             lost: lost.clone(),
             won: won.clone(),
             is_kept: work.watch.is_some_and(|watch| watch.is_kept),
@@ -143,7 +157,11 @@ fn value_of<'a>(table: &Table, values: &'a [Value], column: ColumnId) -> Option<
 
 /// Those of the request's own cells that lost, as the reply tells them to a device that gave bases.
 pub(super) fn told(found: &[Found], bases: &KnownBases, places: &Places) -> Vec<LostValue> {
-    let own = found.iter().filter(|found| found.cell.side == LostSide::Incoming);
+    let mut lines = 0;
+    let own = found.iter().filter(|found| found.cell.side == LostSide::Incoming).filter(|found| {
+        lines += usize::from(found.cell.reason == LostReason::NewerLine);
+        found.cell.reason != LostReason::NewerLine || lines <= MAX_TOLD_LINES
+    });
     let told = own.filter_map(|found| {
         bases.0.get(&found.table.1)?.get(&found.key)?;
         let (table, row) = *places.0.get(&(found.table.1.clone(), found.key.clone()))?;
@@ -154,6 +172,7 @@ pub(super) fn told(found: &[Found], bases: &KnownBases, places: &Places) -> Vec<
             reason: found.cell.reason,
             won: found.cell.won,
             value: found.won.clone(),
+            line: found.line().map(|text| LostText { version: found.cell.lost.version, text: text.clone() }),
         })
     });
     told.collect()
@@ -204,6 +223,8 @@ pub(super) fn keep(found: &[Found]) -> Result<(), PgError> {
     set.push("won_value", texts(&|found| shown(&found.won)));
     set.push("won_version", longs(&|found| version(found.cell.won)));
     set.push("won_site", blobs(&|found| found.cell.won.site.0.to_vec()));
+    // One write may have lost several lines.
+    set.push("line", longs(&|found| found.line().map_or(0, |line| digest(line))));
     set.push("reason", texts(&|found| Some(found.cell.reason.text().to_owned())));
     let sql = format!("{KEEP} FROM {} ORDER BY u.ord ON CONFLICT DO NOTHING", set.as_from_item());
     let mut tables: Vec<i64> = found.iter().map(|found| found.table.0).collect();
@@ -216,9 +237,9 @@ pub(super) fn keep(found: &[Found]) -> Result<(), PgError> {
 }
 
 const KEEP: &str = "INSERT INTO cloudsync.conflicts (table_id, row_id, col, lost_value, lost_version, \
-        lost_site, won_value, won_version, won_site, reason) \
+        lost_site, won_value, won_version, won_site, line, reason) \
     SELECT CAST(u.table_id AS pg_catalog.int4), u.row_id, CAST(u.col AS pg_catalog.int4), u.lost_value, \
-        u.lost_version, u.lost_site, u.won_value, u.won_version, u.won_site, u.reason";
+        u.lost_version, u.lost_site, u.won_value, u.won_version, u.won_site, u.line, u.reason";
 
 /// Removes from the lists of the tables `$1` what is too old or too much. What another push is removing at
 /// the same time is left to it.

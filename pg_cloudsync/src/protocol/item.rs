@@ -222,7 +222,6 @@ impl<'a> Item<'a> {
             }
             _ => Vec::new(),
         };
-        self.lost.retain(|lost| !is_merged(&admitted, lost.cell));
         let is_over = admitted.length < decision.clock.length || !decision.clock.length.is_alive();
         if decision.action == RowAction::Nothing && is_over {
             // It is about a life that is over: whatever it tells of lines is of no account.
@@ -287,17 +286,6 @@ impl<'a> Item<'a> {
     }
 }
 
-/// Whether a cell's lines went into the text that stands, so that nothing of it is lost as a whole.
-fn is_merged(change: &RowChange, cell: usize) -> bool {
-    let text = change.cells.get(cell).and_then(|cell| change.text(cell.column));
-    text.is_some_and(|text| match (&text.outcome, &text.delta) {
-        (TextOutcome::Resolved { document: Some(document), .. }, Some(delta)) => {
-            !delta.is_complete() && document.epoch() == delta.epoch()
-        }
-        _ => false,
-    })
-}
-
 /// Merges the texts of a change with what stands.
 fn resolve(
     work: &Work<'_>,
@@ -309,21 +297,19 @@ fn resolve(
     if !lines_fit(change) {
         return Err(refusal("22023", "lines of a text are later than the text itself"));
     }
-    let stored = |column| texts.iter().find(|(id, _)| *id == column).map(|(_, stored)| stored.clone());
-    resolve_texts(&work.table.schema, work.columns, local, change, stored)
-        .map_err(|error| as_refusal(error.into()))?;
+    let standing = |column| texts.iter().find(|(id, _)| *id == column).map(|(_, stored)| stored);
     for text in &mut change.texts {
         let column = work.columns.get(text.column).copied().flatten();
-        match &mut text.outcome {
-            TextOutcome::Incomplete => {
-                return Err(refusal("55000", "lines of a text that is not known here: send the text whole"));
-            }
-            TextOutcome::Resolved { stamp, .. } => {
-                *stamp =
-                    sites.admit_stamp(*stamp, local.zip(column).map(|(clock, column)| clock.cell(column)));
-            }
-            TextOutcome::Open => {}
+        if let (Some(column), Some(delta)) = (column, &mut text.delta) {
+            let document = standing(column).and_then(|stored| stored.document.as_ref());
+            sites.admit_lines(delta, local.map(|clock| clock.cell(column)), document);
         }
     }
-    Ok(())
+    let stored = |column| standing(column).cloned();
+    resolve_texts(&work.table.schema, work.columns, local, change, stored)
+        .map_err(|error| as_refusal(error.into()))?;
+    match change.texts.iter().any(|text| text.outcome == TextOutcome::Incomplete) {
+        true => Err(refusal("55000", "lines of a text that is not known here: send the text whole")),
+        false => Ok(()),
+    }
 }

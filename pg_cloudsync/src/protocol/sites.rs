@@ -6,8 +6,9 @@ use std::collections::{HashMap, HashSet};
 use cloudsync_shared::change::RowChange;
 use cloudsync_shared::clock::{RowClock, Stamp};
 use cloudsync_shared::id::{ColumnId, SiteId, SiteOrdinal};
-use cloudsync_shared::merge::{Sender, admit};
+use cloudsync_shared::merge::{Sender, admit, admit_lines};
 use cloudsync_shared::schema::Algorithm;
+use cloudsync_shared::text::{Document, TextDelta};
 
 use super::identity::Identity;
 use super::spi::{Arg, Mode, query};
@@ -74,12 +75,17 @@ impl SiteNames {
         admit(algorithm, change, columns, stored, knows_row, sender)
     }
 
-    /// As [`SiteNames::admit`], of the stamp that a text has by its epoch.
-    pub(super) fn admit_stamp(&self, stamp: Stamp<SiteId>, known: Option<Stamp<SiteId>>) -> Stamp<SiteId> {
-        if self.is_trusted || known == Some(stamp) || !self.foreign.contains(&stamp.site) {
-            return stamp;
+    /// The same for the lines of a text that stands here with this stamp and perhaps with a document.
+    pub(super) fn admit_lines(
+        &self,
+        delta: &mut TextDelta<SiteId>,
+        cell: Option<Stamp<SiteId>>,
+        stored: Option<&Document<SiteId>>,
+    ) {
+        if !self.is_trusted {
+            let is_foreign = |site| self.foreign.contains(&site);
+            admit_lines(delta, cell, stored, Sender { site: self.pusher, is_foreign: &is_foreign });
         }
-        Stamp { site: self.pusher, ..stamp }
     }
 
     /// Whether what is told is taken as it is.

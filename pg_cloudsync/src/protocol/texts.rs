@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use cloudsync_shared::change::{RowChange, TextOutcome};
 use cloudsync_shared::id::{ColumnId, SiteId, SiteOrdinal};
 use cloudsync_shared::merge::{RowAction, StoredText};
-use cloudsync_shared::text::Document;
+use cloudsync_shared::text::{Document, digest};
 use cloudsync_shared::value::Value;
 
 use super::item::{Item, Work};
@@ -16,7 +16,7 @@ use super::spi::{Arg, Mode, query};
 use super::table::{Table, TableColumn};
 use crate::error::PgError;
 use crate::ffi::owner::AsOwner;
-use crate::texts::{CellWrite, Change, Stored, digest, keep, sites_in, sites_of_document};
+use crate::texts::{CellWrite, Change, Stored, keep, sites_in, sites_of_document};
 
 /// The texts of one row as they stand.
 pub(super) type Standing = Vec<(ColumnId, StoredText)>;

@@ -16,7 +16,7 @@ pub use settings::{read_settings, texts_of};
 use std::convert::Infallible;
 
 use cloudsync_shared::id::SiteOrdinal;
-use cloudsync_shared::text::{Document, TextDelta};
+use cloudsync_shared::text::{Document, TextDelta, digest};
 
 use crate::error::Result;
 
@@ -43,12 +43,6 @@ impl Stored {
         }
         Ok(Some(Document::from_bytes(&self.bytes)?))
     }
-}
-
-/// Tells a text from the others that its row may hold: checksum and length.
-pub fn digest(text: &str) -> i64 {
-    let length = text.len() as u64 & u64::from(u32::MAX);
-    (u64::from(crc32fast::hash(text.as_bytes())) << 32 | length).cast_signed()
 }
 
 /// The sites that a delta names.

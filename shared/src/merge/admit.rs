@@ -2,12 +2,14 @@
 //! need trust nobody.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use crate::change::RowChange;
 use crate::clock::{RowClock, Stamp};
 use crate::id::{CausalLength, ColumnId, SiteId};
 use crate::merge::dws;
 use crate::schema::Algorithm;
+use crate::text::{Document, TextDelta};
 
 /// The most by which a change's causal length may exceed the stored one: a row is not inserted and deleted
 /// more often between two syncs.
@@ -24,6 +26,13 @@ pub struct Sender<'a> {
     pub site: SiteId,
     /// Whether a site belongs to another user, or is the receiver's own.
     pub is_foreign: &'a dyn Fn(SiteId) -> bool,
+}
+
+impl Sender<'_> {
+    /// Whether a stamp, unless it is known already, is one that the sender cannot have.
+    fn forges(&self, stamp: Stamp<SiteId>) -> bool {
+        stamp.site != self.site && (self.is_foreign)(stamp.site)
+    }
 }
 
 /// The change as it is to be merged into a row whose clock is `stored`.
@@ -59,9 +68,8 @@ pub fn admit<'a>(
             _ => {}
         }
     }
-    let is_forged = |stamp: Stamp<SiteId>, known: Option<Stamp<SiteId>>| {
-        known != Some(stamp) && stamp.site != sender.site && (sender.is_foreign)(stamp.site)
-    };
+    let is_forged =
+        |stamp: Stamp<SiteId>, known: Option<Stamp<SiteId>>| known != Some(stamp) && sender.forges(stamp);
     if is_forged(change.life, stored.map(|clock| clock.life)) {
         admitted.to_mut().life.site = sender.site;
     }
@@ -75,6 +83,23 @@ pub fn admit<'a>(
         }
     }
     admitted
+}
+
+/// The same for the lines of a text, which stands here with the stamp `cell` and perhaps with a document.
+pub fn admit_lines(
+    delta: &mut TextDelta<SiteId>,
+    cell: Option<Stamp<SiteId>>,
+    stored: Option<&Document<SiteId>>,
+    sender: Sender<'_>,
+) {
+    if !delta.stamps().any(|stamp| sender.forges(stamp)) {
+        return;
+    }
+    let known: BTreeSet<Stamp<SiteId>> = stored.into_iter().flat_map(Document::stamps).chain(cell).collect();
+    *delta = delta.map_stamps(|stamp| match sender.forges(stamp) && !known.contains(&stamp) {
+        true => Stamp { site: sender.site, ..stamp },
+        false => stamp,
+    });
 }
 
 /// Whether a change, as it was told and as it was admitted, has a causal length beyond what a client may
@@ -97,6 +122,7 @@ mod tests {
     use crate::change::CellChange;
     use crate::hlc::Version;
     use crate::key::Key;
+    use crate::text::Delimiter;
     use crate::value::Value;
     use crate::vector::Past;
 
@@ -131,6 +157,22 @@ mod tests {
         assert_eq!(admitted(&told, Some(&stored), false), told);
         let relayed = change(1, stamp(5, UNKNOWN), stamp(6, OWN));
         assert_eq!(admitted(&relayed, Some(&stored), false), relayed);
+    }
+
+    #[test]
+    fn a_foreign_stamp_of_a_line_becomes_the_senders_unless_the_text_has_it() {
+        let lines = Delimiter::default();
+        let text = Document::implied(stamp(5, FOREIGN), "a\nb", &lines).expect("a document");
+        let edit = |stamp| text.edit("a\nb", "a\nc", &lines, stamp, None).expect("an edit").1;
+        let sender = Sender { site: OWN, is_foreign: &|site| site == FOREIGN };
+        let admitted = |mut delta: TextDelta<SiteId>| {
+            admit_lines(&mut delta, None, Some(&text), sender);
+            delta.stamps().collect::<Vec<_>>()
+        };
+        let by = |site| edit(stamp(6, site)).stamps().collect::<Vec<_>>();
+        assert_eq!(admitted(edit(stamp(6, FOREIGN))), by(OWN));
+        assert_eq!(admitted(edit(stamp(6, UNKNOWN))), by(UNKNOWN), "passed on");
+        assert_eq!(admitted(edit(stamp(6, OWN))), by(OWN));
     }
 
     #[test]

@@ -3,12 +3,13 @@
 //! Ordinary overwriting is no conflict. What tells the two apart is the *base* of a write, the stamp of the
 //! value that it replaced where it was made.
 
-use crate::change::{LostReason, RowChange};
+use crate::change::{LostPart, LostReason, RowChange, TextOutcome};
 use crate::clock::{RowClock, Stamp};
 use crate::id::{ColumnId, SiteId};
 use crate::merge::row::life_of;
 use crate::merge::rule::Life;
 use crate::schema::Algorithm;
+use crate::value::Value;
 
 /// What is known of the value that a write replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +31,8 @@ pub enum LostSide {
     Stored,
 }
 
-/// One cell that lost. That the two values differ is for the caller to check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One cell that lost, or one line of a text. That the two values differ is for the caller to check.
+#[derive(Clone, Debug, PartialEq)]
 pub struct LostCell {
     /// The index of its change in [`RowChange::cells`].
     pub cell: usize,
@@ -45,6 +46,9 @@ pub struct LostCell {
     pub lost: Stamp<SiteId>,
     /// The stamp of what won: of the other write, or of the row's present length.
     pub won: Stamp<SiteId>,
+    /// Of a text that is merged by lines what lost and what won, NULL if that was deleted since; of others the two
+    /// values are where the cells are.
+    pub values: Option<(Value, Value)>,
 }
 
 /// The cells that lose when a replica whose clock of the row is `stored` takes `change`, written by
@@ -62,43 +66,92 @@ pub fn lost_to_stored(
     let mut lost = Vec::new();
     for (at, cell) in change.cells.iter().enumerate() {
         let Some(column) = columns.get(cell.column).copied().flatten() else { continue };
-        let is_own = cell.stamp.site == author;
-        let base = if is_own { base(at) } else { Base::Repeated };
-        let found = match life {
-            Life::Next => None,
-            Life::Over => over(base, stored).map(|won| (LostSide::Incoming, LostReason::RowDeleted, won)),
-            Life::Same if !stored.length.is_alive() => None,
-            Life::Same => same(cell.stamp, stored.cell(column), author, base)
-                .map(|(side, won)| (side, LostReason::NewerWrite, won)),
-        };
-        let Some((side, reason, won)) = found else { continue };
-        let lost_stamp = if side == LostSide::Incoming { cell.stamp } else { stored.cell(column) };
-        lost.push(LostCell { cell: at, column, side, reason, lost: lost_stamp, won });
+        let is_own = |stamp: Stamp<SiteId>| stamp.site == author;
+        let given = base(at);
+        let base = |stamp| if is_own(stamp) { given } else { Base::Repeated };
+        let place = Place { cell: at, column };
+        match life {
+            Life::Next => {}
+            // A write into a life that is over lost, unless it may have been taken before that life ended.
+            Life::Over if matches!(base(cell.stamp), Base::Saw(_)) => {
+                let stamps = (cell.stamp, stored.life);
+                lost.push(place.lost(LostSide::Incoming, LostReason::RowDeleted, stamps, None));
+            }
+            Life::Same if stored.length.is_alive() => {
+                let is_lost = |side, incoming, stored| match side {
+                    // What its author wrote before or after is no conflict with it.
+                    _ if incoming == stored || is_own(stored) || stored == Stamp::NEVER => false,
+                    side => match base(incoming) {
+                        Base::Repeated => false,
+                        Base::Saw(base) => stored > base,
+                        Base::Unknown => side == LostSide::Incoming,
+                    },
+                };
+                competed(place, change, stored.cell(column), is_lost, &mut lost);
+            }
+            Life::Over | Life::Same => {}
+        }
     }
     lost
 }
 
-/// A write into a life that is over lost, unless it may have been taken before that life ended.
-fn over(base: Base, stored: &RowClock<SiteId>) -> Option<Stamp<SiteId>> {
-    matches!(base, Base::Saw(_)).then_some(stored.life)
+/// Where a value lost.
+#[derive(Clone, Copy)]
+struct Place {
+    cell: usize,
+    column: ColumnId,
 }
 
-fn same(
-    incoming: Stamp<SiteId>,
-    stored: Stamp<SiteId>,
-    author: SiteId,
-    base: Base,
-) -> Option<(LostSide, Stamp<SiteId>)> {
-    // What its author wrote before or after is no conflict with it.
-    if incoming == stored || stored.site == author || stored == Stamp::NEVER {
-        return None;
+impl Place {
+    /// A value lost here: `stamps` are its own and that of what won.
+    fn lost(
+        self,
+        side: LostSide,
+        reason: LostReason,
+        (lost, won): (Stamp<SiteId>, Stamp<SiteId>),
+        values: Option<(Value, Value)>,
+    ) -> LostCell {
+        LostCell { cell: self.cell, column: self.column, side, reason, lost, won, values }
     }
-    match base {
-        Base::Repeated => None,
-        Base::Saw(base) if stored <= base => None,
-        Base::Saw(_) if stored < incoming => Some((LostSide::Stored, incoming)),
-        Base::Unknown if stored < incoming => None,
-        Base::Saw(_) | Base::Unknown => Some((LostSide::Incoming, stored)),
+}
+
+/// What lost in a cell that competed with the one that stood, whose stamp was `stored`: one of the two values, or
+/// lines of a text. `is_lost` judges two writes, the incoming one first, of which the one on that side gave way.
+fn competed(
+    place: Place,
+    change: &RowChange,
+    stored: Stamp<SiteId>,
+    is_lost: impl Fn(LostSide, Stamp<SiteId>, Stamp<SiteId>) -> bool,
+    lost: &mut Vec<LostCell>,
+) {
+    let Some(cell) = change.cells.get(place.cell) else { return };
+    let mut note = |side, reason, incoming, stored, values| {
+        if is_lost(side, incoming, stored) {
+            let stamps = if side == LostSide::Incoming { (incoming, stored) } else { (stored, incoming) };
+            lost.push(place.lost(side, reason, stamps, values));
+        }
+    };
+    let Some(TextOutcome::Resolved { lost: parts, .. }) = change.text(cell.column).map(|text| &text.outcome)
+    else {
+        let side = if cell.stamp > stored { LostSide::Stored } else { LostSide::Incoming };
+        return note(side, LostReason::NewerWrite, cell.stamp, stored, None);
+    };
+    for part in parts {
+        match part {
+            LostPart::Whole { side, value } => {
+                let values = Some((value.clone(), cell.value.clone()));
+                note(*side, LostReason::NewerWrite, cell.stamp, stored, values);
+            }
+            LostPart::Line(line) => {
+                let kept = line.kept_text.clone().map_or(Value::Null, Value::Text);
+                let values = Some((Value::Text(line.lost_text.clone()), kept));
+                let (side, incoming, stored) = match line.incoming {
+                    true => (LostSide::Incoming, line.lost, line.kept),
+                    false => (LostSide::Stored, line.kept, line.lost),
+                };
+                note(side, LostReason::NewerLine, incoming, stored, values);
+            }
+        }
     }
 }
 
@@ -117,17 +170,21 @@ pub fn lost_to_incoming(
         let own = stored.cell(*column);
         let told = change.cells.iter().enumerate();
         let mut told = told.filter(|(_, cell)| columns.get(cell.column).copied().flatten() == Some(*column));
-        let Some((at, cell)) = told.next() else { continue };
-        let entry = |side, reason, lost, won| LostCell { cell: at, column: *column, side, reason, lost, won };
+        let Some((at, _)) = told.next() else { continue };
+        let place = Place { cell: at, column: *column };
         match life {
             Life::Over => {}
-            Life::Next => lost.push(entry(LostSide::Stored, LostReason::RowDeleted, own, change.life)),
-            // What was there already when the local write was made, or is that very write.
-            Life::Same if cell.stamp <= *base || cell.stamp.site == own.site => {}
-            Life::Same if cell.stamp > own => {
-                lost.push(entry(LostSide::Stored, LostReason::NewerWrite, own, cell.stamp));
+            Life::Next => {
+                lost.push(place.lost(LostSide::Stored, LostReason::RowDeleted, (own, change.life), None));
             }
-            Life::Same => lost.push(entry(LostSide::Incoming, LostReason::NewerWrite, cell.stamp, own)),
+            Life::Same => {
+                // What was there already when the local write was made, or is that very write, is none; nor is
+                // what a line was before the first unsent one.
+                let is_lost = |_, incoming: Stamp<SiteId>, stored: Stamp<SiteId>| {
+                    incoming > *base && incoming.site != own.site && stored.site == own.site && stored > *base
+                };
+                competed(place, change, own, is_lost, &mut lost);
+            }
         }
     }
     lost
@@ -140,7 +197,6 @@ mod tests {
     use crate::hlc::Version;
     use crate::id::CausalLength;
     use crate::key::Key;
-    use crate::value::Value;
 
     const ME: SiteId = SiteId([1; 16]);
     const OTHER: SiteId = SiteId([2; 16]);

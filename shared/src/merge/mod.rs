@@ -9,7 +9,7 @@ mod row;
 mod rule;
 mod text;
 
-pub use admit::{MAX_ADMITTED_LENGTH, MAX_LENGTH_STEP, Sender, admit, is_too_long};
+pub use admit::{MAX_ADMITTED_LENGTH, MAX_LENGTH_STEP, Sender, admit, admit_lines, is_too_long};
 pub use dws::is_after_deletes;
 pub use lost::{Base, LostCell, LostSide, lost_to_incoming, lost_to_stored};
 pub use plan::{PlannedRow, TablePlan, columns_here, plan_table};

@@ -6,11 +6,12 @@
 //! lines are merged and the greater stamp stays. A value that comes without lines is a write of the whole. A
 //! cell without a stored document has the one that follows from its value, with its stamp for the epoch.
 
-use crate::change::{CellChange, RowChange, TextChange, TextOutcome};
+use crate::change::{CellChange, LostPart, RowChange, TextChange, TextOutcome};
 use crate::clock::{RowClock, Stamp};
 use crate::error::Result;
 use crate::hlc::Version;
 use crate::id::{ColumnId, SiteId};
+use crate::merge::lost::LostSide;
 use crate::merge::row::{column_of, life_of};
 use crate::merge::rule::{Life, cell_wins};
 use crate::schema::{Algorithm, TableSchema};
@@ -95,10 +96,16 @@ fn resolve(
     };
     let epoch = stored.document.as_ref().map_or(stamp, Document::epoch);
     if told_epoch < epoch {
-        return Ok(keep(cell, stamp, stored));
+        let told = match delta {
+            Some(delta) => Value::Text(delta.shown()?),
+            None => std::mem::replace(&mut cell.value, Value::Null),
+        };
+        let outcome = keep(cell, stamp, stored);
+        return Ok(with_lost(outcome, LostSide::Incoming, told));
     }
     if told_epoch > epoch {
-        return whole(cell, delta);
+        let outcome = whole(cell, delta)?;
+        return Ok(with_lost(outcome, LostSide::Stored, stored.value));
     }
     let (Some(delta), Some(delimiter), Value::Text(text)) = (delta, delimiter, &stored.value) else {
         return Ok(keep(cell, stamp, stored));
@@ -112,7 +119,8 @@ fn resolve(
     let value = merged.text.unwrap_or_else(|| text.clone());
     cell.value = Value::Text(value);
     let stamp = stamp.max(cell.stamp);
-    Ok(TextOutcome::Resolved { document: Some(merged.document), stamp, changed, lost: merged.lost })
+    let lost = merged.lost.into_iter().map(LostPart::Line).collect();
+    Ok(TextOutcome::Resolved { document: Some(merged.document), stamp, changed, lost })
 }
 
 /// A cell whose lines do not matter here: the later value wins, if all of it is told.
@@ -151,6 +159,14 @@ fn whole(cell: &mut CellChange, delta: Option<&TextDelta<SiteId>>) -> Result<Tex
 
 fn resolved(document: Option<Document<SiteId>>, stamp: Stamp<SiteId>, changed: bool) -> TextOutcome {
     TextOutcome::Resolved { document, stamp, changed, lost: Vec::new() }
+}
+
+/// The same outcome, after a value of another epoch gave way.
+fn with_lost(mut outcome: TextOutcome, side: LostSide, value: Value) -> TextOutcome {
+    if let TextOutcome::Resolved { lost, .. } = &mut outcome {
+        lost.push(LostPart::Whole { side, value });
+    }
+    outcome
 }
 
 /// How a cell is told: its lines, if it was edited since its value was last written whole; else (`None`) its

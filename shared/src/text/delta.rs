@@ -4,7 +4,7 @@ use crate::clock::Stamp;
 use crate::error::{Error, Result};
 use crate::hlc::Version;
 use crate::id::SiteId;
-use crate::text::delimiter::Delimiter;
+use crate::text::delimiter::{Delimiter, Lines};
 use crate::text::document::{Document, check_length};
 use crate::text::merge::{Known, join};
 use crate::text::run::{Run, Runs};
@@ -93,6 +93,11 @@ impl<S: Copy + Eq> TextDelta<S> {
         self.document.highest()
     }
 
+    /// Every stamp in the delta.
+    pub fn stamps(&self) -> impl Iterator<Item = Stamp<S>> {
+        self.document.stamps()
+    }
+
     /// How many lines it carries the content of.
     pub fn line_count(&self) -> usize {
         self.pieces.len()
@@ -157,6 +162,17 @@ impl TextDelta<SiteId> {
         check_length(&text)?;
         document.note_cuts(&text, &lines, &self.delimiter);
         Ok((document, text))
+    }
+
+    /// The text, or if only lines of it are told, these.
+    ///
+    /// # Errors
+    /// The delta is malformed, or a limit is reached.
+    pub fn shown(&self) -> Result<String> {
+        match self.is_complete() {
+            true => Ok(self.rendered()?.1),
+            false => Ok(self.delimiter.join(&Lines { pieces: self.lines(), ending: 0 })),
+        }
     }
 
     pub(crate) fn check_delimiter(&self, delimiter: &Delimiter) -> Result<()> {

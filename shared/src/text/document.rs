@@ -100,7 +100,7 @@ impl<S: Copy + Eq> Document<S> {
     }
 
     /// Every stamp in the document: the epoch, and the writes and deletes of its lines.
-    pub(crate) fn stamps(&self) -> impl Iterator<Item = Stamp<S>> {
+    pub fn stamps(&self) -> impl Iterator<Item = Stamp<S>> {
         let runs = self.runs.as_slice().iter();
         let runs = runs.flat_map(|run| [Some(run.state.content), run.state.deleted]).flatten();
         runs.chain(self.ending.map(|ending| ending.stamp)).chain([self.epoch])

@@ -11,6 +11,7 @@
 mod delimiter;
 mod delta;
 mod diff;
+mod digest;
 mod document;
 mod edit;
 mod encode;
@@ -24,6 +25,7 @@ mod tree;
 
 pub use delimiter::Delimiter;
 pub use delta::TextDelta;
+pub use digest::digest;
 pub use document::Document;
 pub use inspect::{Block, Path, PathBranch};
 pub use merge::{LostLine, Merged};

@@ -6,7 +6,8 @@ use crate::clock::Stamp;
 use crate::error::{Error, Result};
 use crate::hlc::Version;
 use crate::id::SiteId;
-use crate::message::{Bases, LostValue};
+use crate::message::{Bases, LostText, LostValue};
+use crate::text::limits::MAX_TEXT_BYTES;
 use crate::value::Value;
 use crate::varint::{self, Reader};
 use crate::wire::limits::MAX_CELLS;
@@ -15,11 +16,13 @@ use crate::wire::stream;
 
 const NEWER_WRITE: u8 = 0;
 const ROW_DELETED: u8 = 1;
+const NEWER_LINE: u8 = 2;
 
 /// The fewest bytes of a value that lost: three numbers, a reason, a site, a version and a tag.
 const LEAST_LOST_BYTES: usize = 22;
 
 const LOST: &str = "the number of cells that lost";
+const LINE: &str = "the length of a line that lost";
 
 /// Appends the bases, as [`crate::message::PushRequest::bases`] holds them.
 ///
@@ -131,15 +134,42 @@ pub fn put_lost(out: &mut Vec<u8>, lost: &[LostValue]) -> Result<()> {
         out.push(match value.reason {
             LostReason::NewerWrite => NEWER_WRITE,
             LostReason::RowDeleted => ROW_DELETED,
+            LostReason::NewerLine => NEWER_LINE,
         });
-        if value.won.version > Version::MAX {
-            return Err(Error::invalid_input("the version of a value that won is out of range"));
-        }
         out.extend_from_slice(&value.won.site.0);
-        varint::put_u64(out, value.won.version.0);
+        put_version(out, value.won.version)?;
         value.value.encode(out);
+        match (&value.line, value.reason) {
+            (Some(line), LostReason::NewerLine) => {
+                put_version(out, line.version)?;
+                stream::put_text(out, &line.text, LINE, MAX_TEXT_BYTES)?;
+            }
+            (None, LostReason::NewerWrite | LostReason::RowDeleted) => {}
+            _ => {
+                return Err(Error::invalid_input(
+                    "what lost is a line, and its reason that of another value",
+                ));
+            }
+        }
     }
     Ok(())
+}
+
+fn put_version(out: &mut Vec<u8>, version: Version) -> Result<()> {
+    if version > Version::MAX {
+        return Err(Error::invalid_input("the version of a conflict is out of range"));
+    }
+    varint::put_u64(out, version.0);
+    Ok(())
+}
+
+fn read_version(input: &mut Reader<'_>) -> Result<Version> {
+    let offset = input.offset();
+    let version = Version(input.u64()?);
+    if version > Version::MAX {
+        return Err(Error::malformed(offset, "the version of a conflict is out of range"));
+    }
+    Ok(version)
 }
 
 /// Reads what [`put_lost`] wrote.
@@ -162,15 +192,19 @@ pub fn read_lost(input: &mut Reader<'_>) -> Result<Vec<LostValue>> {
         let reason = match input.byte()? {
             NEWER_WRITE => LostReason::NewerWrite,
             ROW_DELETED => LostReason::RowDeleted,
+            NEWER_LINE => LostReason::NewerLine,
             _ => return Err(Error::malformed(offset, "the reason of a loss is unknown")),
         };
-        let site = SiteId(input.array()?);
-        let version = Version(input.u64()?);
-        if version > Version::MAX {
-            return Err(Error::malformed(offset, "the version of a value that won is out of range"));
-        }
+        let won = Stamp { site: SiteId(input.array()?), version: read_version(input)? };
         let value = Value::decode(input)?;
-        lost.push(LostValue { table, row, column, reason, won: Stamp { version, site }, value });
+        let line = match reason {
+            LostReason::NewerLine => Some(LostText {
+                version: read_version(input)?,
+                text: stream::text(input, LINE, MAX_TEXT_BYTES)?,
+            }),
+            LostReason::NewerWrite | LostReason::RowDeleted => None,
+        };
+        lost.push(LostValue { table, row, column, reason, won, value, line });
     }
     Ok(lost)
 }

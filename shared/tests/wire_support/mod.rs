@@ -9,8 +9,8 @@ use cloudsync_shared::hlc::{Millis, Version};
 use cloudsync_shared::id::{CausalLength, RowId, SiteId};
 use cloudsync_shared::key::Key;
 use cloudsync_shared::message::{
-    Bases, Epoch, GoneReply, GoneRequest, LostValue, Message, Next, Progress, PullReply, PullRequest,
-    PushReply, PushRequest, RowResult, Snapshot, View,
+    Bases, Epoch, GoneReply, GoneRequest, LostText, LostValue, Message, Next, Progress, PullReply,
+    PullRequest, PushReply, PushRequest, RowResult, Snapshot, View,
 };
 use cloudsync_shared::port::Refusal;
 use cloudsync_shared::schema::Algorithm;
@@ -91,10 +91,23 @@ fn push_reply() -> impl Strategy<Value = Message> {
 }
 
 fn lost() -> impl Strategy<Value = LostValue> {
-    let reason = prop_oneof![Just(LostReason::NewerWrite), Just(LostReason::RowDeleted)];
-    (any::<[u32; 3]>(), reason, stamp(), value(8)).prop_map(|([table, row, column], reason, won, value)| {
-        LostValue { table, row, column, reason, won, value }
-    })
+    let whole = prop_oneof![Just(LostReason::NewerWrite), Just(LostReason::RowDeleted)];
+    let line = (stamp(), ".{0,8}").prop_map(|(stamp, text)| LostText { version: stamp.version, text });
+    let lost = prop_oneof![
+        whole.prop_map(|reason| (reason, None)),
+        line.prop_map(|line| (LostReason::NewerLine, Some(line)))
+    ];
+    (any::<[u32; 3]>(), lost, stamp(), value(8)).prop_map(
+        |([table, row, column], (reason, line), won, value)| LostValue {
+            table,
+            row,
+            column,
+            reason,
+            won,
+            value,
+            line,
+        },
+    )
 }
 
 fn pull_request() -> impl Strategy<Value = Message> {

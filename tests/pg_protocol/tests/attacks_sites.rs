@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use cloudsync_pg_protocol::device::{Device, text};
 use cloudsync_pg_protocol::server::Server;
-use cloudsync_shared::change::RowChange;
+use cloudsync_shared::change::{RowChange, TextChange, TextOutcome};
+use cloudsync_shared::clock::Stamp;
 use cloudsync_shared::id::SiteId;
 use cloudsync_shared::message::RowResult;
+use cloudsync_shared::text::{Delimiter, Document};
+use cloudsync_shared::value::Value;
 use postgres::Client;
 
 const BOARD: &str = "CREATE TABLE board (id text PRIMARY KEY, a text, b text);
@@ -176,6 +179,35 @@ fn a_stamp_that_names_anothers_site_becomes_the_pushers_own() {
         .unwrap()
         .get(0);
     assert_eq!(clock, his.site.to_string());
+}
+
+/// Lines of a text have stamps of their own: those of a foreign site were once kept as they were told.
+#[test]
+fn a_line_that_names_anothers_site_becomes_the_pushers_own() {
+    let server = Server::new("lines", BOARD);
+    server.client().execute("SELECT cloudsync_set_column('board', 'b', 'algo', 'block')", &[]).unwrap();
+    let (mut alice, mut bob) = (server.client_as("cloudsync_alice"), server.client_as("cloudsync_bob"));
+    let (mut hers, mut his) = (Device::new(1), Device::new(2));
+    let lines = Delimiter::default();
+    let born = hers.insert(&[text("1")], &[text("a"), text("first\nsecond")]);
+    let epoch = born.cells[1].stamp;
+    hers.push(&mut alice, "board", &COLUMNS, vec![born]).unwrap();
+
+    let mut forged = his.update(&[text("1")], &[(1, Value::Null)]);
+    let written = forged.cells[0].stamp;
+    let document = Document::implied(epoch, "first\nsecond", &lines).unwrap();
+    let stamp = Stamp { site: hers.site, ..written };
+    let edit = document.edit("first\nsecond", "first\nforged", &lines, stamp, None).unwrap().1;
+    forged.texts.push(TextChange { column: 1, delta: Some(edit), outcome: TextOutcome::Open });
+    let reply = his.push(&mut bob, "board", &COLUMNS, vec![forged]).unwrap();
+    assert!(matches!(reply.results[0][0], RowResult::Accepted(_)), "{reply:?}");
+
+    let mut reader = Device::new(99);
+    reader.pull(&mut server.client(), &["board"]);
+    let row = reader.rows["board"].values().next().unwrap();
+    let stamps: Vec<_> = row.texts[0].delta.as_ref().unwrap().stamps().collect();
+    assert!(stamps.contains(&written) && !stamps.contains(&stamp), "{stamps:?}");
+    assert!(stamps.contains(&epoch), "what the text has stays as it is");
 }
 
 #[test]
