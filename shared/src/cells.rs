@@ -1,18 +1,19 @@
 //! Changes cell by cell, as `cloudsync_changes` shows them, and back.
 //!
-//! A row of changes is one line for its life, if it is told, one for each cell, and one for what is behind
-//! the row, where there is something.
+//! A row of changes is one line for its life, if it is told, one for each cell, one more for each text that was
+//! edited by line, and one for what is behind the row, where there is something.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::change::{CellChange, ChangeBatch, RowChange, TableChanges};
+use crate::change::{CellChange, ChangeBatch, RowChange, TableChanges, TextChange, TextOutcome};
 use crate::clock::Stamp;
 use crate::error::{Error, Result};
 use crate::hlc::Version;
 use crate::id::{CausalLength, SiteId};
 use crate::key::Key;
 use crate::merge::join_changes;
+use crate::text::TextDelta;
 use crate::value::Value;
 use crate::varint::{self, Reader};
 use crate::vector::{Past, Vector};
@@ -27,6 +28,10 @@ pub const COLUMN_DEAD: &str = "__[RIP]__";
 /// and the version; numbers are varints.
 pub const COLUMN_PAST: &str = "__[SEEN]__";
 
+/// Before the column's name: `col_name` of what tells the lines of a text. Its value is a BLOB, a
+/// [`TextDelta`]. Whoever has it needs not the value of the cell, which stands beside it.
+pub const COLUMN_LINES: &str = "__[LINES]__";
+
 /// The `col_name` of the line of a row's life.
 pub fn life_name(length: CausalLength) -> &'static str {
     if length.is_alive() { COLUMN_ALIVE } else { COLUMN_DEAD }
@@ -39,6 +44,8 @@ pub enum Part {
     Life,
     /// The cell of this index in [`RowChange::cells`].
     Cell(usize),
+    /// The lines of the text of this index in [`RowChange::texts`].
+    Lines(usize),
     /// What is behind it.
     Past,
 }
@@ -57,13 +64,15 @@ pub struct Line {
 
 impl Line {
     /// The line's `col_name`; `columns` are those that the row's cells refer to.
-    pub fn column<'a>(&self, row: &RowChange, columns: &'a [String]) -> &'a str {
+    pub fn column<'a>(&self, row: &RowChange, columns: &'a [String]) -> Cow<'a, str> {
+        let name =
+            |column: Option<usize>| column.and_then(|column| columns.get(column)).map_or("", String::as_str);
         match self.part {
-            Part::Life => life_name(row.length),
-            Part::Past => COLUMN_PAST,
-            Part::Cell(at) => {
-                let name = row.cells.get(at).and_then(|cell| columns.get(cell.column));
-                name.map_or("", String::as_str)
+            Part::Life => life_name(row.length).into(),
+            Part::Past => COLUMN_PAST.into(),
+            Part::Cell(at) => name(row.cells.get(at).map(|cell| cell.column)).into(),
+            Part::Lines(at) => {
+                format!("{COLUMN_LINES}{}", name(row.texts.get(at).map(|text| text.column))).into()
             }
         }
     }
@@ -74,6 +83,10 @@ impl Line {
             Part::Life => None,
             Part::Past => Some(Cow::Owned(Value::Blob(past_bytes(&row.past)))),
             Part::Cell(at) => row.cells.get(at).map(|cell| Cow::Borrowed(&cell.value)),
+            Part::Lines(at) => {
+                let delta = row.texts.get(at).and_then(|text| text.delta.as_ref());
+                delta.map(|delta| Cow::Owned(Value::Blob(delta.to_bytes())))
+            }
         }
     }
 }
@@ -85,7 +98,15 @@ pub fn lines(row: &RowChange, wanted: impl Fn(Stamp<SiteId>) -> bool) -> impl It
         Line { part: Part::Cell(at), stamp: cell.stamp, seq }
     });
     let mut all = vec![Line { part: Part::Life, stamp: row.life, seq: 0 }];
-    all.extend(cells);
+    for cell in cells {
+        all.push(cell);
+        let column = match cell.part {
+            Part::Cell(at) => row.cells.get(at).map(|cell| cell.column),
+            _ => None,
+        };
+        let text = row.texts.iter().position(|text| Some(text.column) == column && text.delta.is_some());
+        all.extend(text.map(|at| Line { part: Part::Lines(at), ..cell }));
+    }
     let told = all.iter().map(|line| line.stamp).chain(row.past.stamps());
     let latest = told.filter(|stamp| wanted(*stamp)).max();
     all.retain(|line| wanted(line.stamp));
@@ -115,6 +136,13 @@ fn read_past(value: &Value) -> Result<Past<SiteId>> {
     match input.is_empty() {
         true => Ok(past),
         false => Err(Error::malformed(input.offset(), "a line tells more than what is behind a row")),
+    }
+}
+
+fn read_lines(value: &Value) -> Result<TextDelta<SiteId>> {
+    match value {
+        Value::Blob(bytes) => TextDelta::<SiteId>::from_bytes(bytes),
+        _ => Err(Error::invalid_input(format!("col_value of a line {COLUMN_LINES} is not a BLOB"))),
     }
 }
 
@@ -200,12 +228,21 @@ impl TableCollector {
             row.life = told.stamp;
         } else if told.column == COLUMN_PAST {
             row.past = read_past(&told.value)?;
+        } else if let Some(name) = told.column.strip_prefix(COLUMN_LINES) {
+            let column = self.column(name.to_owned());
+            row.cells.push(CellChange { column, stamp: told.stamp, value: Value::Null });
+            let delta = Some(read_lines(&told.value)?);
+            row.texts.push(TextChange { column, delta, outcome: TextOutcome::Open });
         } else {
             let column = self.column(told.column);
             row.cells.push(CellChange { column, stamp: told.stamp, value: told.value });
         }
         match self.rows.get(&row.key).and_then(|at| self.changes.rows.get_mut(*at)) {
-            Some(known) => join_changes(None, known, row),
+            Some(known) => {
+                leave_to_lines(known, &row);
+                leave_to_lines(&mut row, known);
+                join_changes(None, known, row);
+            }
             None => {
                 self.rows.insert(row.key.clone(), self.changes.rows.len());
                 self.changes.rows.push(row);
@@ -225,9 +262,21 @@ impl TableCollector {
     }
 }
 
+/// Takes out the values of `row` whose lines `other` tells.
+fn leave_to_lines(row: &mut RowChange, other: &RowChange) {
+    let RowChange { cells, texts, .. } = row;
+    cells.retain(|cell| {
+        let is_told = |known: &CellChange| known.column == cell.column && known.stamp == cell.stamp;
+        texts.iter().any(|text| text.column == cell.column)
+            || other.text(cell.column).is_none()
+            || !other.cells.iter().any(is_told)
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::{Delimiter, Document};
 
     fn stamp(version: u64) -> Stamp<SiteId> {
         Stamp { version: Version(version), site: SiteId([7; 16]) }
@@ -258,7 +307,7 @@ mod tests {
         let columns: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
         Told {
             key: row.key.clone(),
-            column: line.column(row, &columns).to_owned(),
+            column: line.column(row, &columns).into_owned(),
             value: line.value(row).map_or(Value::Null, Cow::into_owned),
             stamp: line.stamp,
             length: row.length,
@@ -288,6 +337,31 @@ mod tests {
             }
             changes.rows.sort_by(|one, other| one.key.cmp(&other.key));
             assert_eq!(changes.rows, rows);
+        }
+    }
+
+    /// In whatever order they come: the value beside them would be a write of the whole text.
+    #[test]
+    fn a_text_whose_lines_are_told_needs_no_value() {
+        let lines_of = Delimiter::default();
+        let document = Document::implied(stamp(5), "a\nb", &lines_of).unwrap();
+        let edit = document.edit("a\nb", "a\nc", &lines_of, stamp(9), None).unwrap().1;
+        let mut row = row(1, &[(0, 5), (1, 9)]);
+        row.cells[1].value = Value::Text("a\nc".to_owned());
+        row.texts.push(TextChange { column: 1, delta: Some(edit.clone()), outcome: TextOutcome::Open });
+        let mut all: Vec<Told> = lines(&row, |_| true).map(|line| told(&row, line, &["a", "b"])).collect();
+        let place = all.iter().position(|told| told.column == "__[LINES]__b").unwrap();
+        assert_eq!(all[place - 1].column, "b");
+        for _ in 0..all.len() {
+            all.rotate_left(1);
+            let mut collector = Collector::default();
+            all.iter().for_each(|told| collector.add("t", told.clone()).unwrap());
+            let batch = collector.finish();
+            let column = batch.tables[0].columns.iter().position(|name| name == "b").unwrap();
+            let told = &batch.tables[0].rows[0];
+            assert_eq!(told.text(column).and_then(|text| text.delta.as_ref()), Some(&edit));
+            assert_eq!(told.cells.iter().find(|cell| cell.column == column).unwrap().value, Value::Null);
+            assert_eq!(told.cells.len(), 2);
         }
     }
 

@@ -224,6 +224,8 @@ CREATE FUNCTION @extschema@.cloudsync_pk_encode(VARIADIC key "any") RETURNS byte
     LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_pk_encode_wrapper';
 CREATE FUNCTION @extschema@.cloudsync_pk_decode(pk bytea, index int) RETURNS text
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_pk_decode_wrapper';
+CREATE FUNCTION @extschema@.cloudsync_text_lines(col_value bytea) RETURNS jsonb
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_text_lines_wrapper';
 CREATE FUNCTION @extschema@.cloudsync_encode_value(value anyelement) RETURNS bytea
     STABLE PARALLEL SAFE
     SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'iso_8601' SET extra_float_digits = 1 SET bytea_output = 'hex'

@@ -99,7 +99,7 @@ impl Changes {
 
 /// A filter from the constraints that SQLite pushed down; `None` if nothing can fit them.
 fn narrow(letters: &str, args: &Filters<'_>) -> Option<Filter> {
-    let mut filter = Filter { whole_texts: true, ..Filter::default() };
+    let mut filter = Filter { with_values: true, ..Filter::default() };
     for (at, letter) in letters.chars().enumerate() {
         match letter {
             't' => match args.get::<Option<String>>(at) {

@@ -1,7 +1,9 @@
 //! The scalar functions: convert, call, convert back.
 
 use cloudsync_shared::ddl;
+use cloudsync_shared::id::SiteId;
 use cloudsync_shared::key::Key;
+use cloudsync_shared::text::TextDelta;
 use cloudsync_shared::value::{Value, parse_canonical_uuid, uuid_text};
 use cloudsync_shared::varint::Reader;
 use rusqlite::functions::{Context, FunctionFlags};
@@ -213,6 +215,16 @@ pub fn register_values(conn: &Connection) -> SqlResult<()> {
             at += 1;
         }
         Ok(ToSqlOutput::Owned(SqlValue::Null))
+    })?;
+    scalar(conn, "cloudsync_text_lines", 1, PURE, |context| {
+        let lines = match context.get_raw(0) {
+            ValueRef::Blob(bytes) => TextDelta::<SiteId>::from_bytes(bytes).map_err(Error::from)?,
+            ValueRef::Null => return Ok(SqlValue::Null),
+            _ => {
+                return Err(Error::state("cloudsync_text_lines: expected a BLOB of cloudsync_changes").into());
+            }
+        };
+        Ok(SqlValue::Text(lines.to_json().to_string()))
     })
 }
 

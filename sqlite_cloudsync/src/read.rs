@@ -35,8 +35,8 @@ pub struct Filter {
     pub unsent: bool,
     /// Of a row with anything that qualifies, all cells.
     pub whole: bool,
-    /// Texts as values, never as lines.
-    pub whole_texts: bool,
+    /// Of texts that are told by their lines also the values.
+    pub with_values: bool,
     /// At most so many rows.
     pub limit: Option<usize>,
 }
@@ -176,10 +176,7 @@ impl TableReader<'_> {
     }
 
     fn tell_lines(&self, told: &mut RowChange, wanted: impl Fn(Stamp<SiteId>) -> bool) -> Result<()> {
-        if self.filter.whole_texts {
-            return Ok(());
-        }
-        tell::by_lines(self.conn, self.table, told, |site| self.site(site), wanted)
+        tell::by_lines(self.conn, self.table, told, |site| self.site(site), wanted, self.filter.with_values)
     }
 
     /// Rows of other devices that cannot stand here: told on, so that they lose or stand elsewhere too.
@@ -196,8 +193,8 @@ impl TableReader<'_> {
                     continue;
                 }
                 let mut row = clash::in_columns_of(self.table, &told, row);
-                if self.filter.whole_texts {
-                    row = tell::rendered(&row);
+                if self.filter.with_values {
+                    tell::fill(&mut row);
                 }
                 let is_any =
                     self.is_wanted(row.life) || row.cells.iter().any(|cell| self.is_wanted(cell.stamp));

@@ -89,7 +89,7 @@ impl<'a> RowReader<'a> {
         };
         if !clock.length.is_alive() {
             change.cells = buried::cells(self.conn, self.table, key, &clock)?;
-            tell::by_lines(self.conn, self.table, &mut change, |site| self.site(site), |_| true)?;
+            tell::by_lines(self.conn, self.table, &mut change, |site| self.site(site), |_| true, false)?;
             return Ok(Some(change));
         }
         // What brings a row back brings it back whole.
@@ -106,7 +106,7 @@ impl<'a> RowReader<'a> {
             return Ok(None);
         }
         let wanted = |stamp: Stamp<SiteId>| stamp.version.0 >= unsent.unsigned_abs();
-        tell::by_lines(self.conn, self.table, &mut change, |site| self.site(site), wanted)?;
+        tell::by_lines(self.conn, self.table, &mut change, |site| self.site(site), wanted, false)?;
         Ok(Some(change))
     }
 

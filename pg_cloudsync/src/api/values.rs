@@ -1,5 +1,7 @@
 //! Identifiers and keys, taken apart and put together.
 
+use cloudsync_shared::id::SiteId;
+use cloudsync_shared::text::TextDelta;
 use cloudsync_shared::value::{Value, parse_canonical_uuid, uuid_text};
 use cloudsync_shared::varint::Reader;
 use pgrx::pg_extern;
@@ -40,6 +42,19 @@ fn pk_decode(pk: &[u8], index: i32) -> Result<Option<String>> {
         at += 1;
     }
     Ok(None)
+}
+
+/// `cloudsync_text_lines(col_value bytea) RETURNS jsonb`: what a line `__[LINES]__…` of `cloudsync_changes` tells.
+#[pg_extern(sql = false)]
+fn cloudsync_text_lines(col_value: &[u8]) -> pgrx::JsonB {
+    or_report(text_lines(col_value))
+}
+
+fn text_lines(col_value: &[u8]) -> Result<pgrx::JsonB> {
+    match Value::decode(&mut Reader::new(col_value))? {
+        Value::Blob(bytes) => Ok(pgrx::JsonB(TextDelta::<SiteId>::from_bytes(&bytes)?.to_json())),
+        _ => Err(invalid("expected the col_value of a line __[LINES]__ of cloudsync_changes")),
+    }
 }
 
 fn text_of(value: Value) -> Result<Option<String>> {

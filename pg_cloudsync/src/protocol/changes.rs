@@ -136,7 +136,7 @@ impl Walk {
             return Ok(());
         };
         self.after = last.row_id;
-        let changes = visible_changes(Mode::Read, table, &mut self.sites, &clocks, Telling::Values)?;
+        let changes = visible_changes(Mode::Read, table, &mut self.sites, &clocks, Telling::Whole)?;
         let bytes: usize = changes.iter().flatten().map(size_of).sum();
         self.step = (STEP_BYTES / (bytes / clocks.len()).max(1)).clamp(1, MAX_STEP);
         if *shows_tombstones {
@@ -146,7 +146,7 @@ impl Walk {
             let change = match change {
                 None if *shows_tombstones && !clock.clock.length.is_alive() => tombstone(&self.sites, clock)?,
                 None => continue,
-                Some(change) => with_places(table, change),
+                Some(change) => with_places(table, with_values(change, self.filter)?),
             };
             tell(table, &change, self.filter, &mut self.ready);
         }
@@ -183,14 +183,28 @@ fn tombstone(sites: &SiteNames, row: &ClockRow) -> Result<RowChange> {
     Ok(RowChange { row_id: None, key, length, life, cells: Vec::new(), texts: Vec::new(), past })
 }
 
+/// The change with the values of its texts beside their lines, and of those what is asked for.
+fn with_values(mut change: RowChange, filter: Filter) -> Result<RowChange> {
+    for text in &mut change.texts {
+        let Some(delta) = &text.delta else { continue };
+        let value = Value::Text(delta.rendered()?.1);
+        change.cells.iter_mut().filter(|cell| cell.column == text.column).for_each(|cell| {
+            cell.value.clone_from(&value);
+        });
+        text.delta = Some(delta.wanted(|stamp| filter.wants(stamp)));
+    }
+    Ok(change)
+}
+
 /// The change with its cells' columns counted among all columns of the table, not only among those
 /// that the caller may read: a line's place must not depend on who looks.
 fn with_places(table: &Table, mut change: RowChange) -> RowChange {
     let places: Vec<usize> = (0..table.columns.len())
         .filter(|at| table.columns.get(*at).is_some_and(|column| column.can_select))
         .collect();
-    for cell in &mut change.cells {
-        cell.column = places.get(cell.column).copied().unwrap_or(cell.column);
+    let texts = change.texts.iter_mut().map(|text| &mut text.column);
+    for column in change.cells.iter_mut().map(|cell| &mut cell.column).chain(texts) {
+        *column = places.get(*column).copied().unwrap_or(*column);
     }
     change
 }
@@ -201,7 +215,7 @@ fn tell(table: &Table, change: &RowChange, filter: Filter, ready: &mut VecDeque<
         ready.push_back(ChangeLine {
             table: table.schema.name.clone(),
             key: change.key.0.clone(),
-            column: line.column(change, &columns).to_owned(),
+            column: line.column(change, &columns).into_owned(),
             value: line.value(change).map(|value| encoded(&value)),
             stamp: line.stamp,
             length: change.length.0,

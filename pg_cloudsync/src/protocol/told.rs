@@ -21,8 +21,6 @@ use crate::texts::sites_in;
 /// How texts with a document are told.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Telling<'a> {
-    /// As plain values.
-    Values,
     /// With all their lines.
     Whole,
     /// With the lines that were edited since, where those are known.
@@ -51,7 +49,7 @@ impl Lines {
         telling: Telling<'_>,
     ) -> Result<Lines, PgError> {
         let ids: Vec<i64> = rows.iter().filter_map(|(_, row)| i64::try_from(row.row_id).ok()).collect();
-        if table.schema.texts.is_empty() || matches!(telling, Telling::Values) {
+        if table.schema.texts.is_empty() {
             return Ok(Lines::default());
         }
         let mut lines = Lines { tells_whole: true, ..Lines::default() };

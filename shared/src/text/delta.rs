@@ -93,6 +93,15 @@ impl<S: Copy + Eq> TextDelta<S> {
         self.document.highest()
     }
 
+    /// What of it was written with stamps that are `wanted`; all of it, if that is true of its epoch.
+    #[must_use]
+    pub fn wanted(&self, wanted: impl Fn(Stamp<S>) -> bool) -> TextDelta<S> {
+        match wanted(self.epoch()) {
+            true => self.clone(),
+            false => self.document.part_of_lines(&self.lines(), &self.delimiter, wanted),
+        }
+    }
+
     /// Every stamp in the delta.
     pub fn stamps(&self) -> impl Iterator<Item = Stamp<S>> {
         self.document.stamps()

@@ -6,7 +6,7 @@
 //! of each block. See `docs/text.md` for what users are promised, with pictures.
 //!
 //! Import order, left may be used by right: `limits` → `delimiter`, `tree` → `run`, `place`, `likeness` →
-//! `diff` → `document` → `delta` ↔ `merge`; `edit`, `encode`, `inspect`.
+//! `diff` → `document` → `delta` ↔ `merge`; `edit`, `encode`, `inspect` → `json`.
 
 mod delimiter;
 mod delta;
@@ -16,6 +16,7 @@ mod document;
 mod edit;
 mod encode;
 mod inspect;
+mod json;
 mod likeness;
 pub mod limits;
 mod merge;

@@ -15,8 +15,8 @@ use crate::table::Table;
 use crate::texts::documents;
 use crate::value::{self, Bound};
 
-/// Takes the values of a row's told cells back where their lines tell them, those of them that are
-/// `wanted`. The cells' columns are the table's.
+/// Tells cells of a row by their lines, those of them that are `wanted`, where their texts were edited by line;
+/// their values only if those are asked for too. The cells' columns are the table's.
 ///
 /// # Errors
 /// A document is damaged or names an unknown site, or the database failed.
@@ -26,6 +26,7 @@ pub fn by_lines(
     change: &mut RowChange,
     site: impl Fn(SiteOrdinal) -> Result<SiteId>,
     wanted: impl Fn(Stamp<SiteId>) -> bool,
+    with_values: bool,
 ) -> Result<()> {
     if table.schema.texts.is_empty() {
         return Ok(());
@@ -37,7 +38,9 @@ pub fn by_lines(
         let document = document.map_sites(&site)?;
         // A value that was changed while nothing was captured may not fit: it is told whole.
         if let Ok(Some(delta)) = told_text(Some(&document), &cell.value, delimiter, &wanted) {
-            cell.value = Value::Null;
+            if !with_values {
+                cell.value = Value::Null;
+            }
             let text = TextChange { column: cell.column, delta: Some(delta), outcome: TextOutcome::Open };
             change.texts.push(text);
         }
@@ -78,19 +81,25 @@ pub fn bytes(change: &RowChange) -> usize {
 /// left out.
 pub fn rendered(row: &RowChange) -> RowChange {
     let mut plain = row.clone();
+    fill(&mut plain);
     for text in plain.texts.drain(..) {
-        let Some(delta) = text.delta else { continue };
-        let whole = if delta.is_complete() { delta.rendered().ok() } else { None };
-        match whole {
-            Some((_, whole)) => plain
-                .cells
-                .iter_mut()
-                .filter(|cell| cell.column == text.column)
-                .for_each(|cell| cell.value = Value::Text(whole.clone())),
-            None => plain.cells.retain(|cell| cell.column != text.column),
+        if text.delta.is_some_and(|delta| !delta.is_complete()) {
+            plain.cells.retain(|cell| cell.column != text.column);
         }
     }
     plain
+}
+
+/// Puts the values beside lines that hold all of a text.
+pub fn fill(row: &mut RowChange) {
+    for text in &row.texts {
+        let delta = text.delta.as_ref().filter(|delta| delta.is_complete());
+        let whole = delta.and_then(|delta| delta.rendered().ok());
+        let cell = row.cells.iter_mut().find(|cell| cell.column == text.column);
+        if let (Some((_, whole)), Some(cell)) = (whole, cell) {
+            cell.value = Value::Text(whole);
+        }
+    }
 }
 
 /// The row with what stands in the table in place of lines.

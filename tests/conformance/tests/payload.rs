@@ -173,3 +173,56 @@ fn keys_and_identifiers_are_the_same_bytes() {
         assert_eq!(world.here.dump(&sql), world.server.dump(&sql), "{expression}");
     }
 }
+
+/// A payload of `cloudsync_changes` was once a write of the whole text, over the lines that others had written.
+#[test]
+fn lines_of_a_text_merge_through_payloads_of_chosen_changes() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let ddl = "CREATE TABLE note (id TEXT PRIMARY KEY NOT NULL, body TEXT)";
+    let block = "SELECT cloudsync_set_column('note', 'body', 'algo', 'block')";
+    let [mut here, mut there] = ["here", "there"].map(|name| {
+        let device = Device::create(directory.path(), name, ddl, &["note"]);
+        device.run(block);
+        device
+    });
+    let mut server = Server::create("CREATE TABLE note (id text PRIMARY KEY, body text)", &["note"]);
+    server.run(block);
+    here.run("INSERT INTO note VALUES ('n', 'the first line' || char(10) || 'the second line')");
+    let first = here.offer(ENCODE).expect("a payload");
+    there.take(&first);
+    server.take(&first);
+    let known = here.dump("SELECT cloudsync_db_version()").concat();
+
+    here.run("UPDATE note SET body = 'the first line of one' || char(10) || 'the second line'");
+    there.run("UPDATE note SET body = 'the first line' || char(10) || 'the second line of two'");
+    server.run("UPDATE note SET body = body || E'\\nthe third line'");
+    let newer = format!("{ENCODE} WHERE db_version > {known}");
+    let (one, two, three) =
+        (here.offer(&newer).expect("news"), there.offer(&newer).expect("news"), server.give(&newer));
+    for payload in [&one, &two, &three, &two, &one] {
+        here.take(payload);
+        there.take(payload);
+        server.take(payload);
+    }
+    let body = "SELECT body FROM note";
+    let merged = [r#""the first line of one\nthe second line of two\nthe third line""#];
+    assert_eq!(
+        (here.dump(body), there.dump(body), server.dump(body)),
+        (
+            merged.map(str::to_owned).to_vec(),
+            merged.map(str::to_owned).to_vec(),
+            merged.map(str::to_owned).to_vec()
+        )
+    );
+
+    // Who looks into it sees the lines, with who wrote them when.
+    let lines =
+        "SELECT cloudsync_text_lines(col_value) FROM cloudsync_changes WHERE col_name = '__[LINES]__body'";
+    let told = here.text(lines);
+    for part in ["\"complete\":true", "\"text\":\"the third line\"", "\"text\":\"the first line of one\""] {
+        assert!(told.contains(part), "{told}");
+    }
+    let sites = "SELECT count(DISTINCT line -> 'site') FROM cloudsync_changes,
+        jsonb_array_elements(cloudsync_text_lines(col_value) -> 'lines') line WHERE col_name = '__[LINES]__body'";
+    assert_eq!(server.dump(sites), ["3"]);
+}
