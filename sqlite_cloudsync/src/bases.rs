@@ -242,13 +242,12 @@ pub fn seen(
     table: &Table,
     key: &Key,
     column: ColumnId,
-    stamp: Stamp<SiteId>,
+    stamp: Stamp<SiteOrdinal>,
 ) -> Result<()> {
     let sql = "UPDATE main.cloudsync_bases SET version = ?4, site = ?5
                WHERE table_id = ?1 AND key = ?2 AND column_id = ?3 AND version < ?4";
     let version = i64::try_from(stamp.version.0).unwrap_or(i64::MAX);
-    let site = system::ordinal(conn, stamp.site)?.0;
-    conn.prepare_cached(sql)?.execute(params![table.synced.id, key.0, column.0, version, site])?;
+    conn.prepare_cached(sql)?.execute(params![table.synced.id, key.0, column.0, version, stamp.site.0])?;
     Ok(())
 }
 

@@ -96,7 +96,12 @@ impl Losses<'_> {
     ///
     /// # Errors
     /// The database failed.
-    pub fn record(&self, conn: &Connection, table: &Table) -> Result<()> {
+    pub fn record(
+        &self,
+        conn: &Connection,
+        table: &Table,
+        mut ordinal: impl FnMut(SiteId) -> Result<SiteOrdinal>,
+    ) -> Result<()> {
         for lost in &self.lost {
             let told = self.change.cells.get(lost.cell).map(|cell| &cell.value);
             let Some(column) = table.column_name(lost.column) else { continue };
@@ -118,7 +123,8 @@ impl Losses<'_> {
             conflicts::record(conn, &conflict)?;
         }
         for (column, stamp) in &self.merged {
-            bases::seen(conn, table, &self.change.key, *column, *stamp)?;
+            let stamp = Stamp { version: stamp.version, site: ordinal(stamp.site)? };
+            bases::seen(conn, table, &self.change.key, *column, stamp)?;
         }
         bases::overtaken(conn, table, &self.change.key, &self.overtaken)
     }

@@ -163,7 +163,7 @@ impl<'c> SqliteStore<'c> {
             }
         }
         for losses in kept.iter().filter_map(|row| losses.get(&row.index)) {
-            losses.record(self.conn, table)?;
+            losses.record(self.conn, table, |site| self.ordinal(site))?;
         }
         self.keep_texts(plan, table, &kept)?;
         self.write_clocks(plan, table, kept)?;

@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 
-use cloudsync_shared::change::{RowChange, TextOutcome};
+use cloudsync_shared::change::{LostPart, RowChange, TextOutcome};
 use cloudsync_shared::clock::RowClock;
 use cloudsync_shared::id::{ColumnId, RowId, SiteId};
 use cloudsync_shared::merge::{
-    LostCell, RowAction, RowDecision, TablePlan, decide_row, is_too_long, lost_to_stored, resolve_texts,
+    LostCell, LostSide, RowAction, RowDecision, TablePlan, decide_row, is_too_long, lost_to_stored,
+    resolve_texts,
 };
 use cloudsync_shared::port::Refusal;
-use cloudsync_shared::text::TextDelta;
+use cloudsync_shared::text::{Document, TextDelta};
 use cloudsync_shared::value::Value;
 
 use super::conflicts::Watch;
@@ -62,6 +63,8 @@ pub(super) struct Item<'a> {
     /// Columns that the server writes itself: it had a later value of them than is told, and kept none when the
     /// row was deleted.
     pub(super) renewed: Vec<ColumnId>,
+    /// Texts that were written whole before the last edit of the one that they take the place of: see [`lift`].
+    pub(super) lifted: Vec<ColumnId>,
     /// Whether the caller holds the row's lock, and so may see and update it.
     pub(super) locked: bool,
     /// Whether the caller may see it, if it is alive and that was looked up.
@@ -108,6 +111,7 @@ impl<'a> Item<'a> {
             known,
             action: RowAction::Nothing,
             renewed: Vec::new(),
+            lifted: Vec::new(),
             locked: false,
             seen: None,
             too_long: false,
@@ -188,8 +192,12 @@ impl<'a> Item<'a> {
     ) {
         let schema = &work.table.schema;
         let mut admitted = sites.admit(schema.algorithm, &self.told, work.columns, local, self.names_row());
+        self.lifted.clear();
         if !texts.is_empty() || self.tells_lines {
             self.unmerged = resolve(work, sites, local, admitted.to_mut(), texts).err();
+            if let Some(local) = local {
+                self.lifted = lift(work, local, admitted.to_mut());
+            }
             let (cells, texts) = (admitted.cells.clone(), admitted.texts.clone());
             self.change = Cow::Owned(RowChange { cells, texts, ..self.told.as_ref().clone() });
         }
@@ -312,4 +320,29 @@ fn resolve(
         true => Err(refusal("55000", "lines of a text that is not known here: send the text whole")),
         false => Ok(()),
     }
+}
+
+/// The columns whose text was written whole under a lower stamp than that of the text that it takes the place of,
+/// which is of an older epoch. Devices that know nothing of lines would keep that one, so the server lifts the
+/// stamp to one of its own; the document keeps the epoch, to which edits of the new text belong.
+fn lift(work: &Work<'_>, local: &RowClock<SiteId>, change: &mut RowChange) -> Vec<ColumnId> {
+    let mut lifted = Vec::new();
+    let RowChange { texts, cells, .. } = change;
+    for text in texts {
+        let Some(column) = work.columns.get(text.column).copied().flatten() else { continue };
+        let TextOutcome::Resolved { document, stamp, lost, .. } = &mut text.outcome else { continue };
+        let takes_place =
+            lost.iter().any(|part| matches!(part, LostPart::Whole { side: LostSide::Stored, .. }));
+        if !takes_place || *stamp > local.cell(column) {
+            continue;
+        }
+        lifted.push(column);
+        let value = cells.iter().find(|cell| cell.column == text.column).map(|cell| &cell.value);
+        if let (None, Some(Value::Text(value)), Some(delimiter)) =
+            (&document, value, work.table.schema.delimiter(column))
+        {
+            *document = Document::implied(*stamp, value, delimiter).ok();
+        }
+    }
+    lifted
 }

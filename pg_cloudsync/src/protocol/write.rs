@@ -201,10 +201,11 @@ fn final_clocks(
     let algorithm = work.table.schema.algorithm;
     let clocks = items.iter().zip(differing).map(|(item, columns)| {
         let clock = setting.sites.with_ordinals(&item.after)?;
+        let columns: Vec<ColumnId> = columns.iter().chain(&item.lifted).copied().collect();
         if columns.is_empty() {
             return Ok((clock, false));
         }
-        let write = LocalWrite::Update(columns.clone());
+        let write = LocalWrite::Update(columns);
         Ok((touch(algorithm, Some(&clock), &write, setting.now, setting.highest), true))
     });
     clocks.collect()

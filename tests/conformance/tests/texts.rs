@@ -26,10 +26,16 @@ impl World {
     }
 
     fn device(&self, name: &str) -> Device {
+        let device = self.device_without_lines(name);
+        device.run("SELECT cloudsync_set_column('note', 'body', 'algo', 'block')");
+        device
+    }
+
+    /// A device that knows nothing of lines, as all were before the column was chosen.
+    fn device_without_lines(&self, name: &str) -> Device {
         let ddl = "CREATE TABLE note (id TEXT PRIMARY KEY NOT NULL, title TEXT, body TEXT)";
         let device = Device::create(self.directory.path(), name, ddl, &[]);
         device.text(&format!("SELECT cloudsync_init('note', '{}')", self.algorithm));
-        device.run("SELECT cloudsync_set_column('note', 'body', 'algo', 'block')");
         device.connect(&self.server.url);
         device
     }
@@ -171,13 +177,23 @@ fn run_all(algorithm: &'static str) {
     let all = one.map_or(0..seeds.unwrap_or(10), |seed| seed..seed + 1);
     for seed in all {
         let mut world = World::new(algorithm);
-        let devices = [world.device("a"), world.device("b")];
+        let devices = [world.device("a"), world.device("b"), world.device_without_lines("c")];
+        if seed % 2 == 1 {
+            let conflicts = "SELECT cloudsync_set_table('note', 'conflicts', 'on')";
+            world.server.run(conflicts);
+            devices.iter().for_each(|device| device.run(conflicts));
+        }
         let mut random = Random::new(seed);
         let mut log = Vec::new();
         for step in 0..STEPS {
-            let actor = random.below(3) as usize;
-            if actor < 2 && random.below(4) == 0 {
+            let actor = random.below(4) as usize;
+            if actor < 3 && random.below(4) == 0 {
                 log.push(format!("{actor} syncs: {}", devices[actor].sync()));
+                continue;
+            }
+            if actor < 2 && random.below(10) == 0 {
+                log.push(format!("{actor} gives its changes to the other"));
+                give(&devices[actor], &devices[1 - actor]);
                 continue;
             }
             let key = format!("k{}", random.below(2));
@@ -192,7 +208,7 @@ fn run_all(algorithm: &'static str) {
                 None => world.server.run(&statement),
             }
         }
-        for actor in [0, 1, 0, 1, 0, 1] {
+        for actor in [0, 1, 2, 0, 1, 2, 0, 1, 2] {
             log.push(format!("{actor} syncs: {}", devices[actor].sync()));
         }
         let expected = world.server.dump(DUMP);
@@ -204,6 +220,18 @@ fn run_all(algorithm: &'static str) {
                 log.join("\n")
             );
         }
+    }
+}
+
+/// Without a server between them.
+fn give(from: &Device, to: &Device) {
+    let encode =
+        "SELECT cloudsync_payload_encode(tbl, pk, col_name, col_value, col_version, db_version, site_id, cl,
+        seq) FROM cloudsync_changes";
+    let payload: Option<Vec<u8>> = from.conn.query_row(encode, [], |row| row.get(0)).expect("a payload");
+    if let Some(payload) = payload {
+        let apply = "SELECT cloudsync_payload_apply(?1)";
+        to.conn.query_row(apply, [payload], |_| Ok(())).expect("it is applied");
     }
 }
 
@@ -238,5 +266,36 @@ fn statement(random: &mut Random, key: &str, now: Option<&str>, step: u64) -> St
         _ => format!(
             "INSERT INTO note VALUES ('{key}', 'new', 'one\ntwo\nthree\nfour\n') ON CONFLICT (id) DO NOTHING"
         ),
+    }
+}
+
+/// Devices that know nothing of lines compare stamps: they once kept an edit that everybody else had dropped for
+/// a whole text, written before it by someone who had not seen it.
+#[test]
+fn a_device_without_lines_follows_a_text_that_was_written_whole_before_the_last_edit() {
+    let mut world = World::new("cls");
+    let (one, other) = (world.device("one"), world.device("other"));
+    let (writer, reader) = (world.device_without_lines("writer"), world.device_without_lines("reader"));
+    let all = [&one, &other, &writer, &reader];
+    let later = || std::thread::sleep(std::time::Duration::from_millis(5));
+    one.run("INSERT INTO note VALUES ('n', 'shared', 'the first line' || char(10) || 'the second line')");
+    all.iter().for_each(|device| drop(device.sync()));
+    set_body(&writer, "quite another text\nof two lines");
+    writer.run("SELECT cloudsync_db_version()");
+    later();
+    set_body(&one, "the first line, edited\nthe second line");
+    for device in [&one, &reader, &writer] {
+        device.sync();
+    }
+    // An edit of the text that stands now, made before the server's answer has arrived everywhere.
+    one.sync();
+    set_body(&one, "quite another text\nof two lines or more");
+    later();
+    all.iter().for_each(|device| drop(device.sync()));
+    all.iter().for_each(|device| drop(device.sync()));
+    let expected = [r#""n"|"shared"|"quite another text\nof two lines or more""#];
+    assert_eq!(world.server.dump(DUMP), expected);
+    for device in all {
+        assert_eq!(device.dump(DUMP), expected);
     }
 }
