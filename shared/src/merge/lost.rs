@@ -75,7 +75,9 @@ pub fn lost_to_stored(
             // A write into a life that is over lost, unless it may have been taken before that life ended.
             Life::Over if matches!(base(cell.stamp), Base::Saw(_)) => {
                 let stamps = (cell.stamp, stored.life);
-                lost.push(place.lost(LostSide::Incoming, LostReason::RowDeleted, stamps, None));
+                let lines = change.text(cell.column).and_then(|text| text.delta.as_ref()?.shown().ok());
+                let values = lines.map(|lines| (Value::Text(lines), Value::Null));
+                lost.push(place.lost(LostSide::Incoming, LostReason::RowDeleted, stamps, values));
             }
             Life::Same if stored.length.is_alive() => {
                 let is_lost = |side, incoming, stored| match side {

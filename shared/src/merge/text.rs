@@ -14,7 +14,7 @@ use crate::id::{ColumnId, SiteId};
 use crate::merge::lost::LostSide;
 use crate::merge::row::{column_of, life_of};
 use crate::merge::rule::{Life, cell_wins};
-use crate::schema::{Algorithm, TableSchema};
+use crate::schema::TableSchema;
 use crate::text::{Delimiter, Document, TextDelta};
 use crate::value::Value;
 
@@ -45,9 +45,17 @@ pub fn resolve_texts(
     if schema.texts.is_empty() && change.texts.is_empty() {
         return Ok(());
     }
-    let same_life = local.is_some_and(|local| joins_cells(schema.algorithm, local, change));
+    let life = local.map(|local| life_of(schema.algorithm, change, local));
+    let stands = local.is_some_and(|local| local.length.is_alive() || schema.algorithm.keeps_deleted());
+    let same_life = stands && life == Some(Life::Same);
     let mut texts = std::mem::take(&mut change.texts);
     texts.retain(|text| text.delta.is_some());
+    if life == Some(Life::Over) {
+        // Nothing of it is written: what it tells is of account as a loss at most.
+        texts.iter_mut().for_each(|text| text.outcome = TextOutcome::Open);
+        change.texts = texts;
+        return Ok(());
+    }
     for cell in &mut change.cells {
         let Some(column) = column_of(columns, cell.column) else { continue };
         let at = texts.iter().position(|text| text.column == cell.column);
@@ -72,12 +80,6 @@ pub fn resolve_texts(
     });
     change.texts = texts;
     Ok(())
-}
-
-/// Whether the cells of a change compete with those that stand, and do not take their place as a whole.
-fn joins_cells(algorithm: Algorithm, local: &RowClock<SiteId>, change: &RowChange) -> bool {
-    let stands = local.length.is_alive() || algorithm.keeps_deleted();
-    stands && life_of(algorithm, change, local) == Life::Same
 }
 
 /// One cell: `standing` is the local one with its stamp, if the change is about the life it belongs to.

@@ -102,15 +102,20 @@ pub fn fill(row: &mut RowChange) {
     }
 }
 
-/// The row with what stands in the table in place of lines.
+/// The row with what stands in the table in place of lines, or if it is gone, with the lines told.
 ///
 /// # Errors
 /// The database failed.
 pub fn with_standing(conn: &Connection, table: &Table, row: &RowChange) -> Result<RowChange> {
     let mut plain = row.clone();
-    for text in plain.texts.drain(..).filter(|text| text.delta.is_some()) {
-        let Some(column) = table.schema.columns.get(text.column) else { continue };
-        let standing = standing(conn, table, &row.key, column.id)?;
+    for text in plain.texts.drain(..) {
+        let (Some(delta), Some(column)) = (text.delta, table.schema.columns.get(text.column)) else {
+            continue;
+        };
+        let standing = match standing(conn, table, &row.key, column.id)? {
+            Some(standing) => Some(standing),
+            None => delta.shown().ok().map(Value::Text),
+        };
         let cell = plain.cells.iter_mut().find(|cell| cell.column == text.column);
         if let (Some(cell), Some(standing)) = (cell, standing) {
             cell.value = standing;

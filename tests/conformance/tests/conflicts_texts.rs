@@ -185,3 +185,14 @@ fn without_the_setting_no_line_is_listed() {
     assert_eq!(world.listed(), (nothing(), nothing(), nothing()));
     assert_eq!(world.one.dump("SELECT * FROM cloudsync_bases"), NOTHING);
 }
+
+#[test]
+fn lines_written_into_a_deleted_row_are_listed() {
+    let mut world = World::new();
+    write(&world.one, "the first line\nthe second line of one\nthe third line\n");
+    world.two.run("DELETE FROM note");
+    world.two.sync();
+    assert_eq!(world.settle(), "");
+    let lost = vec![r#""body"|"the second line of one"|NULL|"row deleted""#.to_owned()];
+    assert_eq!(world.listed(), (lost.clone(), lost, nothing()));
+}
