@@ -1,5 +1,6 @@
 //! The bytes of documents and deltas: varints, each number as the distance from what is expected.
 
+mod cuts;
 mod document;
 mod number;
 mod runs;
@@ -112,7 +113,7 @@ fn read_delta(input: &mut Reader<'_>) -> Result<TextDelta<SiteOrdinal>> {
     if input.byte()? != DELTA_FORMAT {
         return Err(Error::unsupported("a text was sent by a newer version of cloudsync"));
     }
-    let delimiter = Delimiter::new(text(input)?)?;
+    let delimiter = Delimiter::from_str(text(input)?)?;
     let document = read_document(input)?;
     let count = document.runs.alive();
     if count > input.remaining() {
