@@ -59,6 +59,22 @@ impl Delimiter {
         Delimiter(Cut::Words)
     }
 
+    /// The cut that a column's settings ask for: `merge` is `word`, or `line` as where it is not set; words
+    /// are cut without a `delimiter`, which then is of no account.
+    ///
+    /// # Errors
+    /// A setting has no such value.
+    pub fn of_settings(merge: Option<&str>, delimiter: Option<&str>) -> Result<Delimiter> {
+        let lines = delimiter.map_or_else(|| Ok(Delimiter::default()), Delimiter::new)?;
+        match merge {
+            None | Some("line") => Ok(lines),
+            Some("word") => Ok(Delimiter::words()),
+            Some(other) => Err(Error::invalid_input(format!(
+                "the column setting 'merge' is 'line' or 'word', not '{other}'"
+            ))),
+        }
+    }
+
     /// Whether texts are cut into words.
     pub fn is_by_words(&self) -> bool {
         self.0 == Cut::Words
