@@ -8,11 +8,12 @@ pub(crate) enum Kind {
     /// White space within a line.
     White,
     /// A sign that belongs to the word if letters follow at once, as the point in `3.14`, and else closes
-    /// what stands before it.
+    /// what stands before it, as a comma or a bracket.
     Joining,
     /// Letters, digits, marks, emoji: whatever is nothing else.
     Letter,
-    /// A sign that stands for itself: brackets, quotes, and the characters of scripts that part no words.
+    /// A sign that stands for itself: what opens brackets, quotes, and the characters of scripts that part
+    /// no words.
     Sign,
 }
 
@@ -40,7 +41,7 @@ const fn ascii(byte: u8) -> Kind {
         b'\n' => Kind::LineFeed,
         b' ' | b'\t' | b'\r' | 0x0b | 0x0c => Kind::White,
         b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'_' => Kind::Letter,
-        b'(' | b')' | b'[' | b']' | b'{' | b'}' | b'<' | b'>' | b'"' | b'`' | b'*' | b'|' => Kind::Sign,
+        b'(' | b'[' | b'{' | b'<' | b'>' | b'"' | b'`' | b'*' | b'|' => Kind::Sign,
         0..=0x1f | 0x7f => Kind::Sign,
         _ => Kind::Joining,
     }

@@ -34,7 +34,43 @@ pub(crate) fn script(old: &[&str], new: &[&str], deadline: Option<Instant>) -> V
         }
     }
     writer.steps.push(Step::Keep(tail));
-    writer.steps.list
+    confirm_line_ends(writer.steps.list, new)
+}
+
+/// Has lines with new words write their line feed too: if another author, who did not know of them, deletes
+/// the line, the words that stay do not run into the next one.
+fn confirm_line_ends(found: Vec<Step>, new: &[&str]) -> Vec<Step> {
+    let mut steps = Steps::default();
+    let (mut next, mut is_edited) = (0, false);
+    for step in found {
+        match step {
+            Step::Keep(count) => {
+                let kept = new.get(next..next + count).unwrap_or_default();
+                let line_feed = kept.iter().position(|word| *word == LINE_FEED).filter(|_| is_edited);
+                let before = line_feed.unwrap_or(count);
+                steps.push(Step::Keep(before));
+                if line_feed.is_some() {
+                    steps.push(Step::Change(next + before));
+                    steps.push(Step::Keep(count - before - 1));
+                    is_edited = false;
+                }
+                next += count;
+            }
+            Step::Change(at) => {
+                is_edited = true;
+                steps.push(Step::Change(at));
+                next = at + 1;
+            }
+            Step::Delete(count) => steps.push(Step::Delete(count)),
+            Step::Insert(range) => {
+                let ends_line = new.get(range.clone()).is_some_and(|words| words.ends_with(&[LINE_FEED]));
+                is_edited = !ends_line;
+                next = range.end;
+                steps.push(Step::Insert(range));
+            }
+        }
+    }
+    steps.list
 }
 
 /// How many words both texts have at the beginning, and how many of the others at the end, in whole lines.
@@ -180,14 +216,19 @@ mod tests {
     }
 
     #[test]
-    fn a_word_is_changed_where_it_stands() {
-        assert_eq!(steps("a b c\n", "a x c\n"), [Step::Keep(1), Step::Change(1), Step::Keep(2)]);
-        assert_eq!(steps("a b c\n", "a c\n"), [Step::Keep(1), Step::Delete(1), Step::Keep(2)]);
-        assert_eq!(steps("a b\n", "a b x y\n"), [Step::Keep(2), Step::Insert(2..4), Step::Keep(1)]);
+    fn a_word_is_changed_where_it_stands_and_confirms_its_line() {
+        let changed = [Step::Keep(1), Step::Change(1), Step::Keep(1), Step::Change(3), Step::Keep(2)];
+        assert_eq!(steps("a b c\nd\n", "a x c\nd\n"), changed);
+        assert_eq!(steps("a b\n", "a b x y\n"), [Step::Keep(2), Step::Insert(2..4), Step::Change(4)]);
         assert_eq!(
             steps("one two three\n", "1 2 3 4\n"),
-            [Step::Change(0), Step::Change(1), Step::Change(2), Step::Insert(3..4), Step::Keep(1)]
+            [Step::Change(0), Step::Change(1), Step::Change(2), Step::Insert(3..4), Step::Change(4)]
         );
+    }
+
+    #[test]
+    fn a_word_that_is_deleted_confirms_nothing() {
+        assert_eq!(steps("a b c\n", "a c\n"), [Step::Keep(1), Step::Delete(1), Step::Keep(2)]);
     }
 
     #[test]
@@ -212,7 +253,9 @@ mod tests {
     #[test]
     fn words_are_compared_in_the_line_that_is_alike() {
         let changed = steps("top\nThe quick brown fox\nend\n", "top\nSomething\nThe quick red fox\nend\n");
-        let expected = [Step::Keep(2), Step::Insert(2..4), Step::Keep(2), Step::Change(6), Step::Keep(4)];
+        let insert = [Step::Keep(2), Step::Insert(2..4)];
+        let change = [Step::Keep(2), Step::Change(6), Step::Keep(1), Step::Change(8), Step::Keep(2)];
+        let expected = [insert.as_slice(), &change].concat();
         assert_eq!(changed, expected);
     }
 
