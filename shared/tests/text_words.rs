@@ -146,9 +146,10 @@ fn the_bytes_of_words_are_what_they_were() {
     let bytes = delta.to_bytes();
     let (sites, rest) = bytes.split_at(17);
     assert_eq!(sites, [&[1][..], &[1; 16]].concat());
-    // No delimiter; the word in place of the second, and the end of its line.
+    // No delimiter; the word in place of the second, and the end of its line, which are
+    // cut as they stand.
     let expected = [1, 0, 232, 7, 0, 0, 0, 2, 14, 2, 216, 16, 128, 59, 0, 10, 2];
-    assert_eq!(rest, [&expected[..], &[3], b"bee", &[1], b"\n"].concat());
+    assert_eq!(rest, [&expected[..], &[4], b"bee\n", &[0]].concat());
     assert_eq!(TextDelta::<SiteId>::from_bytes(&bytes).unwrap(), delta);
 }
 

@@ -58,8 +58,16 @@ impl Cuts {
     }
 
     /// The pieces of a text in which these were `found`, or `None` if it is another text.
-    pub fn apply<'a>(&self, text: &'a str, found: &[&'a str], delimiter: &Delimiter) -> Option<Vec<&'a str>> {
-        let places = ranges(found, delimiter);
+    pub fn apply<'a>(
+        &self,
+        text: &'a str,
+        found: Vec<&'a str>,
+        delimiter: &Delimiter,
+    ) -> Option<Vec<&'a str>> {
+        if self.0.is_empty() {
+            return Some(found);
+        }
+        let places = ranges(&found, delimiter);
         let mut pieces = Vec::with_capacity(found.len());
         let mut next = 0usize;
         for hunk in &self.0 {

@@ -163,7 +163,7 @@ impl Delimiter {
 
     /// The lines of a text of which it is known where they are.
     pub(crate) fn cut_by<'a>(&self, text: &'a str, cuts: &Cuts, ending: usize) -> Option<Vec<&'a str>> {
-        let pieces = cuts.apply(text, &self.split(text, ending)?, self)?;
+        let pieces = cuts.apply(text, self.split(text, ending)?, self)?;
         let lines = Lines { pieces, ending };
         (self.join(&lines) == text).then_some(lines.pieces)
     }

@@ -28,12 +28,15 @@ const ASCII: [Kind; 128] = {
 };
 
 /// The kind of a character.
-#[inline]
 pub(crate) fn kind(character: char) -> Kind {
-    match ASCII.get(character as usize) {
-        Some(kind) => *kind,
-        None => beyond_ascii(character),
-    }
+    let ascii = u8::try_from(character).ok().and_then(kind_of_ascii);
+    ascii.unwrap_or_else(|| beyond_ascii(character))
+}
+
+/// The kind of a byte, if it is a character of its own.
+#[inline]
+pub(crate) fn kind_of_ascii(byte: u8) -> Option<Kind> {
+    ASCII.get(usize::from(byte)).copied()
 }
 
 const fn ascii(byte: u8) -> Kind {

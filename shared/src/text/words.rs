@@ -3,7 +3,7 @@
 //! Every replica must cut one text into the same words, so these rules are part of the format and ask no
 //! table that a new version of Unicode would change.
 
-use crate::text::signs::{Kind, kind};
+use crate::text::signs::{Kind, kind, kind_of_ascii};
 
 /// What ends a line; the last one of a text ends one even if the text does not have it.
 pub(crate) const LINE_FEED: &str = "\n";
@@ -68,7 +68,14 @@ pub(crate) fn is_parted(left: &str, right: &str) -> bool {
 
 /// Whether this is one piece, cut for itself.
 pub(crate) fn is_piece(text: &str) -> bool {
-    cut(text) == [text]
+    let Some((first, length)) = first_at(text, 0) else { return false };
+    let end = match first {
+        Kind::LineFeed => length,
+        Kind::White => skip(text, 0, Kind::White),
+        Kind::Sign => skip_same(text, 0, length),
+        Kind::Joining | Kind::Letter => word_end(text, 0).unwrap_or_else(|| skip_same(text, 0, length)),
+    };
+    end == text.len()
 }
 
 /// Whether the text of these pieces would be cut into the same ones again. Pieces of several authors that
@@ -103,11 +110,20 @@ fn is_followed(piece: &str) -> bool {
 }
 
 /// The kind of a piece: that of its last character.
+#[inline]
 fn kind_of(piece: &str) -> Kind {
+    if let Some(kind) = piece.as_bytes().last().and_then(|byte| kind_of_ascii(*byte)) {
+        return kind;
+    }
     piece.chars().next_back().map_or(Kind::White, kind)
 }
 
+#[inline]
 fn first_at(text: &str, at: usize) -> Option<(Kind, usize)> {
+    let byte = *text.as_bytes().get(at)?;
+    if let Some(kind) = kind_of_ascii(byte) {
+        return Some((kind, 1));
+    }
     let first = text.get(at..)?.chars().next()?;
     Some((kind(first), first.len_utf8()))
 }
@@ -199,6 +215,11 @@ mod tests {
                 prop_assert!(is_piece(piece), "{:?}", piece);
                 prop_assert_eq!(piece.ends_with('\n'), piece == LINE_FEED);
             }
+        }
+
+        #[test]
+        fn a_piece_is_what_is_cut_into_itself(text in "[ab, .()\n\u{4e00}-]{0,4}") {
+            prop_assert_eq!(is_piece(&text), cut(&text) == [text.as_str()]);
         }
 
         #[test]
