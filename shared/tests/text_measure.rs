@@ -88,6 +88,31 @@ fn one_edit_of_a_long_text() {
     measure_one_edit(&text, &edited, "somebody's", &Delimiter::words());
 }
 
+#[test]
+#[ignore = "prints figures"]
+fn a_long_text_written_anew() {
+    let old = long_text();
+    let shuffled = |step: usize| {
+        let words: Vec<_> = old.split(' ').collect();
+        (0..words.len()).map(|at| words[at * step % words.len()]).collect::<Vec<_>>().join(" ")
+    };
+    for (what, new) in [("upper case", old.to_uppercase()), ("other words", shuffled(7919))] {
+        for (unit, delimiter) in [("lines", Delimiter::default()), ("words", Delimiter::words())] {
+            let implied = Document::implied(at(0, 1), &old, &delimiter).unwrap();
+            let start = Instant::now();
+            let deadline = Some(start + Duration::from_secs(1));
+            let (document, delta) = implied.edit(&old, &new, &delimiter, at(1, 2), deadline).unwrap();
+            println!(
+                "{what}, {unit}: {:?}, {} runs, {} bytes for {}",
+                start.elapsed(),
+                document.run_count(),
+                delta_sizes(&delta).0,
+                new.len()
+            );
+        }
+    }
+}
+
 fn measure_one_edit(text: &str, edited: &str, line: &str, delimiter: &Delimiter) {
     let implied = timed("implied", || Document::implied(at(0, 1), text, delimiter).unwrap());
     let (document, delta) =
