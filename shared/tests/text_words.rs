@@ -42,6 +42,7 @@ fn of_one_word_the_later_edit_stands_and_the_other_is_told() {
     assert_eq!(both("the colour", "the color", "the colours"), "the colours");
     assert_eq!(both("on 2026-11-21", "on 2026-12-21", "on 2027-11-21"), "on 2027-11-21");
     assert_eq!(both("quick brown", "slow red", "fast brown"), "fast red");
+    assert_eq!(both("He is here", "He was here", "He is not here"), "He was not here");
     let (mut one, mut two) = (replica(1, "a b c\n"), replica(2, "a b c\n"));
     one.write_at(2000, "a one c\n");
     two.write_at(2001, "a two c\n");
@@ -67,6 +68,8 @@ fn words_that_come_and_go_take_their_space_with_them() {
     both_either("a", "a, one", "a two", ["a, one two", "a two, one"]);
     both_either("a", "a!", "a two", ["a! two", "a two!"]);
     both_either("a", "(a)", "a two", ["(a) two", "(a two)"]);
+    assert_eq!(both("the old red house", "the red house", "the old blue house"), "the blue house");
+    both_either("a", "\"a\"", "a b", ["\"a\"b", "\"a b\""]);
     assert_eq!(both("a \"b\" c", "a \"b\" d c", "a \"x\" c"), "a \"x\" d c");
 }
 
@@ -163,7 +166,9 @@ fn a_piece_that_is_no_word_is_refused() {
         bytes[at] = sign;
         assert!(TextDelta::<SiteId>::from_bytes(&bytes).is_ok(), "another word, white space or sign");
     }
-    bytes.splice(at - 1..=at, [3, b'x', b' ', b'y']);
+    // The text of both pieces, and that the first two are one.
+    bytes.truncate(at - 1);
+    bytes.extend([4, b'x', b' ', b'y', b'\n', 1, 0, 2, 1, 0, 3]);
     let kind = TextDelta::<SiteId>::from_bytes(&bytes).map(|_| ()).map_err(|error| error.kind());
     assert_eq!(kind, Err(ErrorKind::Malformed));
 }

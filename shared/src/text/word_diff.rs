@@ -7,6 +7,7 @@ use similar::{Algorithm, DiffOp, capture_diff_slices_deadline};
 
 use crate::text::diff::{Step, Steps, common_ends, numbered};
 use crate::text::likeness;
+use crate::text::limits::MAX_WRAPPED_WORDS;
 use crate::text::words::{LINE_FEED, is_word, join};
 
 /// Lines that have this share of their words in common with those in their place are compared as one
@@ -130,9 +131,11 @@ impl Writer {
 
     /// A region where old lines gave way to new ones.
     fn replace_lines(&mut self, old: &[&[&str]], new: &[&[&str]]) {
-        let (old_words, new_words) = (old.concat(), new.concat());
-        if likeness::share(&old_words, &new_words) >= WRAPPED {
-            return self.compare(&old_words, &new_words);
+        if count(old) + count(new) <= MAX_WRAPPED_WORDS {
+            let (old_words, new_words) = (old.concat(), new.concat());
+            if likeness::share(&old_words, &new_words) >= WRAPPED {
+                return self.compare(&old_words, &new_words);
+            }
         }
         let texts = |lines: &[&[&str]]| lines.iter().map(|line| join(line)).collect::<Vec<_>>();
         let (old_texts, new_texts) = (texts(old), texts(new));
