@@ -125,14 +125,15 @@ fn paragraphs_are_parted_by_their_delimiter() {
     assert_both(&devices, Some("one\nmuch more\n\ntwo\n\nthree\n"));
 }
 
+fn by_words() -> Connection {
+    let conn = by_lines();
+    run(&conn, "SELECT cloudsync_set_column('t', 'body', 'merge', 'WORD')");
+    conn
+}
+
 #[test]
 fn words_of_one_line_are_merged_where_a_column_says_so() {
-    let words = || {
-        let conn = by_lines();
-        run(&conn, "SELECT cloudsync_set_column('t', 'body', 'merge', 'WORD')");
-        conn
-    };
-    let devices = pair_of([words(), words()], "one two three\n");
+    let devices = pair_of([by_words(), by_words()], "one two three\n");
     set_body(&devices[0], Some("1 two three\n"));
     set_body(&devices[1], Some("one two 3 4\n"));
     exchange(&devices[0], &devices[1]);
@@ -281,6 +282,17 @@ fn logging_out_keeps_the_choice() {
     set_body(&devices[1], Some("a\nb1"));
     exchange(&devices[0], &devices[1]);
     assert_both(&devices, Some("a1\nb1"));
+}
+
+#[test]
+fn logging_out_keeps_the_choice_of_words() {
+    let device = by_words();
+    sqlite_cloudsync::init::logout(&device).unwrap();
+    let devices = pair_of([device, by_words()], "one two three");
+    set_body(&devices[0], Some("1 two three"));
+    set_body(&devices[1], Some("one two 3"));
+    exchange(&devices[0], &devices[1]);
+    assert_both(&devices, Some("1 two 3"));
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn a_pulled_schema_says_that_words_are_merged() {
     assert_eq!(devices.each_ref().map(body), ["1 two 3", "1 two 3"]);
     // And when the server goes back to lines, so do they.
     world.server.run("SELECT cloudsync_set_column('note', 'body', 'merge', 'line')");
-    devices.iter().for_each(|device| pull_schema(device));
+    devices.iter().for_each(pull_schema);
     devices[0].run("UPDATE note SET body = 'I two 3'");
     std::thread::sleep(std::time::Duration::from_millis(20));
     devices[1].run("UPDATE note SET body = '1 two III'");
