@@ -21,7 +21,11 @@ fn site(ordinal: SiteOrdinal) -> Result<SiteId, Infallible> {
 /// Two copies after a few edits each, and the deltas of those edits.
 fn history(seed: u64) -> (Replica, Vec<TextDelta<SiteId>>) {
     let mut chance = Chance(seed);
-    let delimiter = Delimiter::new(["\n", "\n\n"][seed as usize % 2]).unwrap();
+    let delimiter = match seed % 3 {
+        0 => Delimiter::words(),
+        1 => Delimiter::default(),
+        _ => Delimiter::new("\n\n").unwrap(),
+    };
     let mut replicas =
         [1, 2].map(|site| Replica::with_delimiter(site, "a\n\nb\n\nc\n\n\nd", delimiter.clone()));
     let mut sent = vec![replicas[0].whole()];
@@ -30,7 +34,7 @@ fn history(seed: u64) -> (Replica, Vec<TextDelta<SiteId>>) {
         let mut text = replicas[at].text.clone();
         let from = chance.below(text.len() + 1);
         let to = (from + chance.below(4)).min(text.len());
-        text.replace_range(from..to, ["x\n\ny", "\n", "", "z\n\n\n"][chance.below(4)]);
+        text.replace_range(from..to, ["x\n\ny", "\n", "", "z\n\n\n", "  ", "(("][chance.below(6)]);
         let version = replicas[at].document.highest().0 + 1 + (edit % 3) * 100_000;
         sent.push(replicas[at].write_at(version, &text));
         if chance.below(4) == 0 {

@@ -53,16 +53,38 @@ fn a_text_has_so_many_lines() {
 
 #[test]
 fn a_text_written_anew_within_a_deadline_is_exact() {
-    let lines = |seed: usize| (0..3000).map(|line| format!("{}\n", line * seed % 1009)).collect::<String>();
-    let (old, new) = (lines(7), lines(11));
-    let mut one = Replica::new(1, &old);
-    for deadline in [Duration::ZERO, Duration::from_millis(2)] {
-        let deadline = Some(Instant::now() + deadline);
-        let (document, delta) =
-            one.document.edit(&old, &new, &one.delimiter, stamp(2000, 2), deadline).unwrap();
-        let merged = one.document.merge(&old, &delta, &one.delimiter).unwrap();
-        assert_eq!((merged.text.as_deref(), &merged.document), (Some(new.as_str()), &document));
+    for delimiter in [Delimiter::default(), Delimiter::words()] {
+        let lines =
+            |seed: usize| (0..3000).map(|line| format!("{}\n", line * seed % 1009)).collect::<String>();
+        let (old, new) = (lines(7), lines(11));
+        let mut one = Replica::with_delimiter(1, &old, delimiter);
+        for deadline in [Duration::ZERO, Duration::from_millis(2)] {
+            let deadline = Some(Instant::now() + deadline);
+            let (document, delta) =
+                one.document.edit(&old, &new, &one.delimiter, stamp(2000, 2), deadline).unwrap();
+            let merged = one.document.merge(&old, &delta, &one.delimiter).unwrap();
+            assert_eq!((merged.text.as_deref(), &merged.document), (Some(new.as_str()), &document));
+        }
+        one.write(&new);
+        assert_eq!(one.text, new);
     }
-    one.write(&new);
-    assert_eq!(one.text, new);
+}
+
+#[test]
+fn a_text_has_so_many_words() {
+    let text = "(a".repeat(MAX_BLOCKS / 2);
+    let kind = |text: &str| {
+        let implied = Document::implied(stamp(1, 1), text, &Delimiter::words());
+        implied.map(|_| ()).map_err(|error| error.kind())
+    };
+    assert_eq!(kind(&text), Err(ErrorKind::LimitExceeded), "as many, and the end of the line");
+    assert_eq!(kind(&text[1..]), Ok(()));
+}
+
+/// Signs that may begin a word are looked through once, not once each.
+#[test]
+fn a_long_row_of_signs_is_cut_in_linear_time() {
+    let text = ",.".repeat(1 << 20) + "  " + &" , ".repeat(1 << 18);
+    let document = Document::implied(stamp(1, 1), &text, &Delimiter::words()).unwrap();
+    assert_eq!(document.line_count(), (2 << 20) + (2 << 18) + 2);
 }

@@ -77,30 +77,64 @@ fn at(minutes: u64, site: u8) -> Stamp<SiteId> {
 #[test]
 #[ignore = "prints figures"]
 fn one_edit_of_a_long_text() {
-    let (text, delimiter) = (long_text(), Delimiter::default());
-    let line = "this is the line that somebody wrote";
-    let edited = with_line(&text, 11_111, line);
+    let text = long_text();
     println!("{} lines, {} bytes", text.lines().count(), text.len());
-    let implied = timed("implied", || Document::implied(at(0, 1), &text, &delimiter).unwrap());
+    let line = "this is the line that somebody wrote";
+    measure_one_edit(&text, &with_line(&text, 11_111, line), line, &Delimiter::default());
+    println!("\nby words, one of them edited:");
+    let old = text.lines().nth(11_111).unwrap_or_default();
+    let (start, _) = old.rsplit_once(' ').unwrap_or_default();
+    let edited = with_line(&text, 11_111, &format!("{start} somebody's"));
+    measure_one_edit(&text, &edited, "somebody's", &Delimiter::words());
+}
+
+#[test]
+#[ignore = "prints figures"]
+fn a_long_text_written_anew() {
+    let old = long_text();
+    let shuffled = |step: usize| {
+        let words: Vec<_> = old.split(' ').collect();
+        (0..words.len()).map(|at| words[at * step % words.len()]).collect::<Vec<_>>().join(" ")
+    };
+    for (what, new) in [("upper case", old.to_uppercase()), ("other words", shuffled(7919))] {
+        for (unit, delimiter) in [("lines", Delimiter::default()), ("words", Delimiter::words())] {
+            let implied = Document::implied(at(0, 1), &old, &delimiter).unwrap();
+            let start = Instant::now();
+            let deadline = Some(start + Duration::from_secs(1));
+            let (document, delta) = implied.edit(&old, &new, &delimiter, at(1, 2), deadline).unwrap();
+            println!(
+                "{what}, {unit}: {:?}, {} runs, {} bytes for {}",
+                start.elapsed(),
+                document.run_count(),
+                delta_sizes(&delta).0,
+                new.len()
+            );
+        }
+    }
+}
+
+fn measure_one_edit(text: &str, edited: &str, line: &str, delimiter: &Delimiter) {
+    let implied = timed("implied", || Document::implied(at(0, 1), text, delimiter).unwrap());
     let (document, delta) =
-        timed("edit of one line", || implied.edit(&text, &edited, &delimiter, at(1, 2), None).unwrap());
+        timed("edit of one line", || implied.edit(text, edited, delimiter, at(1, 2), None).unwrap());
     timed("implied and edit", || {
-        let implied = Document::implied(at(0, 1), &text, &delimiter).unwrap();
-        implied.edit(&text, &edited, &delimiter, at(1, 2), None).unwrap()
+        let implied = Document::implied(at(0, 1), text, delimiter).unwrap();
+        implied.edit(text, edited, delimiter, at(1, 2), None).unwrap()
     });
-    let merged = timed("merge of that edit", || implied.merge(&text, &delta, &delimiter).unwrap());
-    assert_eq!((merged.text.as_deref(), &merged.document), (Some(edited.as_str()), &document));
+    let merged = timed("merge of that edit", || implied.merge(text, &delta, delimiter).unwrap());
+    assert_eq!((merged.text.as_deref(), &merged.document), (Some(edited), &document));
+    timed("edit to bytes", || delta.to_bytes());
     let (short, long) = delta_sizes(&delta);
     println!("delta: {} bytes beyond the line, {} with its own sites", short - line.len(), long - line.len());
     println!("stored clock: {} bytes", stored(&document));
 
-    let whole = timed("whole", || document.whole(&edited, &delimiter).unwrap());
+    let whole = timed("whole", || document.whole(edited, delimiter).unwrap());
     let bytes = timed("whole to bytes", || whole.to_bytes());
     println!("whole: {} bytes beyond the text", bytes.len() as i64 - edited.len() as i64);
     let read = timed("whole from bytes", || TextDelta::<SiteId>::from_bytes(&bytes).unwrap());
-    let fresh = Document::implied(stamp(1, 9), "", &delimiter).unwrap();
-    let first = timed("first transfer, merge into nothing", || fresh.merge("", &read, &delimiter).unwrap());
-    assert_eq!(first.text.as_deref(), Some(edited.as_str()));
+    let fresh = Document::implied(stamp(1, 9), "", delimiter).unwrap();
+    let first = timed("first transfer, merge into nothing", || fresh.merge("", &read, delimiter).unwrap());
+    assert_eq!(first.text.as_deref(), Some(edited));
 }
 
 #[test]

@@ -87,8 +87,11 @@ fn any_text(chance: &mut Chance, signs: &[&str], length: usize) -> String {
 #[test]
 fn all_agree_on_any_texts() {
     for seed in 0..HISTORIES {
-        let delimiter = Delimiter::new(["\n", "\n", "\n\n", "aa", "\r\n"][seed as usize % 5]).unwrap();
-        let signs = ["a", "b", "\n", "\r\n", "\n\n", "\0", "\u{e9}", "a b c "];
+        let delimiter = match ["\n", "", "\n\n", "aa", "\r\n"][seed as usize % 5] {
+            "" => Delimiter::words(),
+            delimiter => Delimiter::new(delimiter).unwrap(),
+        };
+        let signs = ["a", "b", "\n", "\r\n", "\n\n", "\0", "\u{e9}", "a b c ", " ", "(", ", ", "\u{4e00}"];
         let base = any_text(&mut Chance(seed), &signs, 20);
         let mut history = History::new(seed, &base, &delimiter);
         for _ in 0..20 {
@@ -111,6 +114,15 @@ fn all_agree_on_any_texts() {
         }
         history.settle();
     }
+}
+
+/// Lines and words: what stands between two of them, and how they are cut.
+fn units() -> [(&'static str, Delimiter); 2] {
+    [("\n", Delimiter::default()), (" ", Delimiter::words())]
+}
+
+fn split(text: &str, between: &str) -> Vec<String> {
+    text.split(between).filter(|piece| !piece.is_empty()).map(str::to_owned).collect()
 }
 
 /// What is known of lines that all differ from one another.
@@ -156,49 +168,57 @@ fn positions(replica: &Replica) -> BTreeMap<String, Path<SiteId>> {
 }
 
 #[test]
-fn no_line_is_lost_invented_or_doubled() {
-    for seed in 0..HISTORIES {
-        let (mut ledger, mut name) = (Ledger::default(), 0);
-        let base: Vec<_> = (0..Chance(seed).below(15)).map(|line| format!("base {line}")).collect();
-        ledger.written.extend(base.iter().cloned());
-        let mut history = History::new(seed, &base.join("\n"), &Delimiter::default());
-        for _ in 0..25 {
-            let site = history.chance.below(history.replicas.len());
-            let replica = &history.replicas[site];
-            let before = positions(replica);
-            let mut lines: Vec<_> = replica.lines().into_iter().map(str::to_owned).collect();
-            edit_lines(&mut history.chance, &mut lines, &mut ledger, &mut name);
-            history.write(site, &lines.join("\n"));
-            let after = positions(&history.replicas[site]);
-            for (line, position) in before {
-                assert!(after.get(&line).is_none_or(|now| *now == position), "{line} is where it was");
-            }
-            for _ in 0..history.chance.below(4) {
-                history.deliver();
-            }
+fn no_line_and_no_word_is_lost_invented_or_doubled() {
+    for (between, delimiter) in units() {
+        (0..HISTORIES).for_each(|seed| nothing_is_lost_or_doubled(seed, between, &delimiter));
+    }
+}
+
+fn nothing_is_lost_or_doubled(seed: u64, between: &str, delimiter: &Delimiter) {
+    let (mut ledger, mut name) = (Ledger::default(), 0);
+    // Words of one line: one of them stays, so that it remains one.
+    let first = if delimiter.is_by_words() { Some("first".to_owned()) } else { None };
+    let lines = (0..Chance(seed).below(15)).map(|line| format!("base-{line}"));
+    let base: Vec<_> = first.iter().cloned().chain(lines).collect();
+    ledger.written.extend(base.iter().cloned());
+    let mut history = History::new(seed, &base.join(between), delimiter);
+    for _ in 0..25 {
+        let site = history.chance.below(history.replicas.len());
+        let replica = &history.replicas[site];
+        let before = positions(replica);
+        let mut lines = split(&replica.text, between);
+        let kept = lines.drain(..first.iter().len()).collect::<Vec<_>>();
+        edit_lines(&mut history.chance, &mut lines, &mut ledger, &mut name);
+        history.write(site, &[kept, lines].concat().join(between));
+        let after = positions(&history.replicas[site]);
+        for (line, position) in before {
+            assert!(after.get(&line).is_none_or(|now| *now == position), "{line} is where it was");
         }
-        let text = history.settle();
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        text.lines().for_each(|line| *counts.entry(line).or_default() += 1);
-        for (line, count) in &counts {
-            assert!(ledger.written.contains(*line), "seed {seed}: {line} was written by nobody");
-            assert_eq!(*count, 1, "seed {seed}: {line}");
+        for _ in 0..history.chance.below(4) {
+            history.deliver();
         }
-        for line in ledger.written.difference(&ledger.touched) {
-            // A line that took the place of another competes with other edits of that line.
-            let told =
-                history.replicas.iter().flat_map(|replica| &replica.lost).any(|lost| lost.lost_text == *line);
-            assert!(told || counts.contains_key(line.as_str()), "seed {seed}: {line} was lost");
-        }
+    }
+    let text = history.settle();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    split(&text, between).into_iter().for_each(|line| *counts.entry(line).or_default() += 1);
+    for (line, count) in &counts {
+        assert!(ledger.written.contains(line), "seed {seed}: {line} was written by nobody");
+        assert_eq!(*count, 1, "seed {seed}: {line}");
+    }
+    for line in ledger.written.difference(&ledger.touched) {
+        // A line that took the place of another competes with other edits of that line.
+        let told =
+            history.replicas.iter().flat_map(|replica| &replica.lost).any(|lost| lost.lost_text == *line);
+        assert!(told || counts.contains_key(line.as_str()), "seed {seed}: {line} was lost");
     }
 }
 
 /// Puts lines of one site at one place, forward, backward or both, in several edits.
-fn type_at(replica: &mut Replica, chance: &mut Chance, anchor: &str, count: usize, version: &mut u64) {
-    let way = chance.below(3);
+fn type_at(replica: &mut Replica, between: &str, chance: &mut Chance, anchor: &str, version: &mut u64) {
+    let (count, way) = (1 + chance.below(6), chance.below(3));
     let (mut first, mut last) = (None, None);
     for line in 0..count {
-        let mut lines: Vec<_> = replica.lines().into_iter().map(str::to_owned).collect();
+        let mut lines = split(&replica.text, between);
         let start = lines.iter().position(|line| line == anchor).map_or(0, |at| at + 1);
         let (from, to) = (first.unwrap_or(start), last.unwrap_or(start));
         let at = match way {
@@ -206,42 +226,46 @@ fn type_at(replica: &mut Replica, chance: &mut Chance, anchor: &str, count: usiz
             1 => from,
             _ => from + chance.below(to - from + 1),
         };
-        lines.insert(at, format!("site {} line {line}", replica.site));
+        lines.insert(at, format!("site-{}-line-{line}", replica.site));
         (first, last) = (Some(from), Some(to + 1));
         *version += 1;
-        replica.write_at(*version, &lines.join("\n"));
+        replica.write_at(*version, &lines.join(between));
     }
 }
 
 #[test]
 fn what_sites_insert_at_one_place_is_not_mixed() {
-    for seed in 0..HISTORIES {
-        let mut chance = Chance(seed);
-        let mut history = History::new(seed, "top\nend", &Delimiter::default());
-        // Sites take turns first, so that the place lies deep in the tree.
-        let mut anchor = "top".to_owned();
-        for turn in 0..chance.below(12) {
-            let site = turn % history.replicas.len();
-            let backward = chance.below(3) == 0;
-            let line = format!("turn {turn}");
-            let place = if backward { format!("{line}\n{anchor}") } else { format!("{anchor}\n{line}") };
-            let text = history.replicas[site].text.replacen(&anchor, &place, 1);
-            history.write(site, &text);
-            history.settle();
-            anchor = line;
-        }
-        let mut version = history.version;
-        for replica in &mut history.replicas {
-            let count = 1 + chance.below(6);
-            type_at(replica, &mut chance, &anchor, count, &mut version);
-        }
-        history.sent.extend(history.replicas.iter().map(Replica::whole).collect::<Vec<_>>());
-        let text = history.settle();
-        for replica in &history.replicas {
-            let mine = format!("site {} ", replica.site);
-            let mut runs: Vec<bool> = text.lines().map(|line| line.starts_with(&mine)).collect();
-            runs.dedup();
-            assert!(runs.iter().filter(|mine| **mine).count() <= 1, "seed {seed}:\n{text}");
-        }
+    for (between, delimiter) in units() {
+        (0..HISTORIES).for_each(|seed| runs_are_not_mixed(seed, between, &delimiter));
+    }
+}
+
+fn runs_are_not_mixed(seed: u64, between: &str, delimiter: &Delimiter) {
+    let mut chance = Chance(seed);
+    let mut history = History::new(seed, &["top", "end"].join(between), delimiter);
+    // Sites take turns first, so that the place lies deep in the tree.
+    let mut anchor = "top".to_owned();
+    for turn in 0..chance.below(12) {
+        let site = turn % history.replicas.len();
+        let backward = chance.below(3) == 0;
+        let line = format!("turn-{turn}");
+        let place = if backward { [&line, &anchor] } else { [&anchor, &line] };
+        let place = place.map(String::as_str).join(between);
+        let text = history.replicas[site].text.replacen(&anchor, &place, 1);
+        history.write(site, &text);
+        history.settle();
+        anchor = line;
+    }
+    let mut version = history.version;
+    for replica in &mut history.replicas {
+        type_at(replica, between, &mut chance, &anchor, &mut version);
+    }
+    history.sent.extend(history.replicas.iter().map(Replica::whole).collect::<Vec<_>>());
+    let text = history.settle();
+    for replica in &history.replicas {
+        let mine = format!("site-{}-", replica.site);
+        let mut runs: Vec<bool> = split(&text, between).iter().map(|line| line.starts_with(&mine)).collect();
+        runs.dedup();
+        assert!(runs.iter().filter(|mine| **mine).count() <= 1, "seed {seed}:\n{text}");
     }
 }

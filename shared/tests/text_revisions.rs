@@ -85,6 +85,50 @@ fn edits_between_revisions_are_exact_and_small() {
 }
 
 #[test]
+fn edits_by_word_between_revisions_are_exact_and_small() {
+    let (mut words, mut lines) = (0, 0);
+    for (what, old, new) in revisions() {
+        let [mut one, mut two] = [1, 2].map(|site| Replica::with_delimiter(site, &old, Delimiter::words()));
+        let delta = one.write(&new);
+        two.take(&delta);
+        assert_eq!(two.text, new, "{what}");
+        words += delta.to_bytes().len();
+        lines += Replica::new(1, &old).write(&new).to_bytes().len();
+        let back = two.write(&old);
+        one.take(&back);
+        assert_eq!(one.text, old, "{what}");
+    }
+    println!("all edits: {words} bytes by word, {lines} by line");
+    assert!(words <= lines, "{words} bytes by word, {lines} by line");
+}
+
+#[test]
+fn a_word_of_another_hand_stands_in_a_new_revision() {
+    let without_white = |text: &str| text.split_whitespace().collect::<String>();
+    for (seed, (what, old, new)) in revisions().into_iter().enumerate() {
+        let mut chance = Chance(seed as u64);
+        let note = "aNoteByAnotherHand";
+        let spaces: Vec<_> = old.match_indices(' ').map(|(at, _)| at).collect();
+        let between_words = |at: &&usize| {
+            let bytes = old.as_bytes();
+            [**at - 1, **at + 1].map(|at| bytes.get(at).is_some_and(u8::is_ascii_alphanumeric)) == [true; 2]
+        };
+        let spaces: Vec<_> = spaces.iter().filter(|at| **at > 0).filter(between_words).collect();
+        if spaces.is_empty() {
+            continue;
+        }
+        let [mut one, mut two] = [1, 2].map(|site| Replica::with_delimiter(site, &old, Delimiter::words()));
+        one.write_at(5000, &new);
+        let mut noted = old.clone();
+        noted.insert_str(*spaces[chance.below(spaces.len())], &format!(" {note}"));
+        two.write_at(5001, &noted);
+        let text = agree(&mut one, &mut two);
+        assert_eq!(text.matches(note).count(), 1, "{what}");
+        assert_eq!(without_white(&text.replace(note, " ")), without_white(&new), "{what}");
+    }
+}
+
+#[test]
 fn lines_of_another_hand_stand_beside_a_new_revision() {
     for (seed, (what, old, new)) in revisions().into_iter().enumerate() {
         let mut chance = Chance(seed as u64);

@@ -125,6 +125,32 @@ fn paragraphs_are_parted_by_their_delimiter() {
     assert_both(&devices, Some("one\nmuch more\n\ntwo\n\nthree\n"));
 }
 
+fn by_words() -> Connection {
+    let conn = by_lines();
+    run(&conn, "SELECT cloudsync_set_column('t', 'body', 'merge', 'WORD')");
+    conn
+}
+
+#[test]
+fn words_of_one_line_are_merged_where_a_column_says_so() {
+    let devices = pair_of([by_words(), by_words()], "one two three\n");
+    set_body(&devices[0], Some("1 two three\n"));
+    set_body(&devices[1], Some("one two 3 4\n"));
+    exchange(&devices[0], &devices[1]);
+    assert_both(&devices, Some("1 two 3 4\n"));
+    // A delimiter is of no account, and what was known of words is forgotten with the choice of them.
+    for device in &devices {
+        let clocks = || rows(device, "SELECT count(*) FROM cloudsync_texts");
+        run(device, "SELECT cloudsync_set_column('t', 'body', 'delimiter', char(10) || char(10))");
+        assert_eq!(clocks(), ["1"]);
+        run(device, "SELECT cloudsync_set_column('t', 'body', 'merge', NULL)");
+        assert_eq!(clocks(), ["0"]);
+    }
+    set_body(&devices[0], Some("1 two 3 4\n\nfive"));
+    exchange(&devices[0], &devices[1]);
+    assert_both(&devices, Some("1 two 3 4\n\nfive"));
+}
+
 #[test]
 fn a_column_is_switched_with_data_present_and_back() {
     let devices = pair_of([synced(T), synced(T)], "a\nb\nc");
@@ -259,6 +285,17 @@ fn logging_out_keeps_the_choice() {
 }
 
 #[test]
+fn logging_out_keeps_the_choice_of_words() {
+    let device = by_words();
+    sqlite_cloudsync::init::logout(&device).unwrap();
+    let devices = pair_of([device, by_words()], "one two three");
+    set_body(&devices[0], Some("1 two three"));
+    set_body(&devices[1], Some("one two 3"));
+    exchange(&devices[0], &devices[1]);
+    assert_both(&devices, Some("1 two 3"));
+}
+
+#[test]
 fn writes_that_were_not_captured_end_as_a_whole_text() {
     for (from, to) in [("disable", "enable"), ("begin_alter", "commit_alter")] {
         let devices = pair("a\nb");
@@ -315,6 +352,9 @@ fn a_choice_that_cannot_be_is_refused() {
     assert!(set("title", "algo", "'lines'").contains("'block' or 'cls'"));
     assert!(set("title", "delimiter", "''").contains("must not be empty"));
     assert!(set("title", "delimiter", "5").contains("must be a text"));
+    assert!(set("title", "merge", "'letter'").contains("'line' or 'word', not 'letter'"));
+    assert!(set("title", "merge", "5").contains("must be a text"));
+    assert!(set("pages", "merge", "'word'").contains("declare it TEXT"));
     run(&conn, "INSERT INTO t VALUES('x', 't', 'b', 1)");
     assert_eq!(rows(&conn, "SELECT cloudsync_text_materialize('t', 'body', 'x')"), ["1"]);
     assert!(

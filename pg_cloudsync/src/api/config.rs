@@ -79,7 +79,7 @@ fn set_column(
     if let (WHOLE_TABLE, Some(value)) = (column, value) {
         keeping::check(key, value)?;
     }
-    let is_about_lines = column != WHOLE_TABLE && matches!(key, "algo" | "delimiter");
+    let is_about_lines = column != WHOLE_TABLE && matches!(key, "algo" | "delimiter" | "merge");
     if is_about_lines {
         check_lines(&table, column, key, value)?;
     }
@@ -94,6 +94,7 @@ fn check_lines(table: &SyncedTable, column: &str, key: &str, value: Option<&str>
     let refused = |message: String| Err(PgError::new(SqlState::INVALID_PARAMETER, message));
     match (key, value) {
         ("delimiter", Some(delimiter)) => Ok(Delimiter::new(delimiter).map(|_| ())?),
+        ("merge", Some(unit)) => Ok(Delimiter::of_settings(Some(unit), None).map(|_| ())?),
         ("algo", Some("block")) if !setup::is_text(table, column)? => {
             refused(format!("column {column} is not of type text or varchar: it cannot be merged by lines"))
         }

@@ -19,7 +19,7 @@ const MAX_REQUEST_BYTES: usize = 1 << 20;
 const TABLE_SETTINGS: [&str; 4] = ["atomic", "conflicts", "conflicts_days", "conflicts_rows"];
 
 /// Column settings that hold on devices as on the server.
-const COLUMN_SETTINGS: [&str; 2] = ["algo", "delimiter"];
+const COLUMN_SETTINGS: [&str; 3] = ["algo", "delimiter", "merge"];
 
 /// Answers `cloudsync_pull_schema`.
 ///

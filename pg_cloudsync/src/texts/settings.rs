@@ -14,7 +14,7 @@ pub struct TextSetting {
     pub table: i32,
     /// The column's name.
     pub column: String,
-    /// `algo` or `delimiter`.
+    /// `algo`, `delimiter` or `merge`.
     pub key: String,
     /// Its value.
     pub value: String,
@@ -30,7 +30,7 @@ pub fn read_settings(tables: Vec<i32>) -> Result<Vec<TextSetting>> {
     }
     let _owner = AsOwner::enter()?;
     let sql = "SELECT table_id, col_name, key, value FROM cloudsync.table_settings \
-        WHERE table_id = ANY ($1) AND col_name <> '*' AND key IN ('algo', 'delimiter')";
+        WHERE table_id = ANY ($1) AND col_name <> '*' AND key IN ('algo', 'delimiter', 'merge')";
     Spi::connect(|client| {
         let mut settings = Vec::new();
         for row in client.select(sql, None, &[tables.into()])? {
@@ -59,7 +59,7 @@ pub fn texts_of<'a>(
     columns
         .filter(is_block)
         .map(|(name, id)| {
-            let delimiter = value(name, "delimiter").and_then(|text| Delimiter::new(text).ok());
+            let delimiter = Delimiter::of_settings(value(name, "merge"), value(name, "delimiter"));
             (id, delimiter.unwrap_or_default())
         })
         .collect()

@@ -165,11 +165,9 @@ impl TextDelta<SiteId> {
     pub fn rendered(&self) -> Result<(Document<SiteId>, String)> {
         self.check_order()?;
         self.document.check_blocks()?;
-        let lines = self.lines();
         let mut document = self.document.clone();
-        let text = document.render(&lines, &self.delimiter);
+        let text = document.render(self.lines(), &self.delimiter);
         check_length(&text)?;
-        document.note_cuts(&text, &lines, &self.delimiter);
         Ok((document, text))
     }
 
@@ -187,13 +185,14 @@ impl TextDelta<SiteId> {
     pub(crate) fn check_delimiter(&self, delimiter: &Delimiter) -> Result<()> {
         if self.delimiter != *delimiter {
             return Err(Error::schema_mismatch(
-                "a text was cut into lines by another delimiter; set the same on all replicas",
+                "a text was cut by another delimiter, or into words and not lines; set the same on all replicas",
             ));
         }
         Ok(())
     }
 
-    /// Refuses deltas that no edit can have made: blocks out of order or twice, or a wrong number of lines.
+    /// Refuses deltas that no edit can have made: blocks out of order or twice, a wrong number of lines, or
+    /// words that are none.
     pub(crate) fn check_order(&self) -> Result<()> {
         let runs = self.document.runs.as_slice();
         let ascending = |pair: &[Run<SiteId>]| match pair {
@@ -202,6 +201,9 @@ impl TextDelta<SiteId> {
         };
         if !runs.windows(2).all(ascending) || self.document.runs.alive() != self.pieces.len() {
             return Err(Error::malformed(0, "the blocks of a text are not in order"));
+        }
+        if !self.pieces.iter().all(|piece| self.delimiter.is_piece(piece)) {
+            return Err(Error::malformed(0, "a text that is cut into words has a piece that is not one"));
         }
         Ok(())
     }

@@ -26,13 +26,11 @@ pub(crate) enum Step {
 ///
 /// What is not compared when the deadline passes counts as replaced; the result is right in any case.
 pub(crate) fn script(old: &[&str], new: &[&str], deadline: Option<Instant>) -> Vec<Step> {
-    let head = old.iter().zip(new).take_while(|(old, new)| old == new).count();
-    let room = old.len().min(new.len()) - head;
-    let tail = old.iter().rev().zip(new.iter().rev()).take(room).take_while(|(old, new)| old == new).count();
+    let (head, tail) = common_ends(old, new);
     let old_middle = old.get(head..old.len() - tail).unwrap_or_default();
     let new_middle = new.get(head..new.len() - tail).unwrap_or_default();
 
-    let mut steps = Steps { list: Vec::new(), budget: MAX_LIKENESS_PAIRS };
+    let mut steps = Steps::default();
     steps.push(Step::Keep(head));
     if old_middle.is_empty() || new_middle.is_empty() {
         steps.push(Step::Delete(old_middle.len()));
@@ -59,23 +57,40 @@ pub(crate) fn script(old: &[&str], new: &[&str], deadline: Option<Instant>) -> V
     steps.list
 }
 
+/// How many lines both have at the beginning, and how many of the others at the end.
+pub(crate) fn common_ends(old: &[&str], new: &[&str]) -> (usize, usize) {
+    let head = old.iter().zip(new).take_while(|(old, new)| old == new).count();
+    let room = old.len().min(new.len()) - head;
+    let tail = old.iter().rev().zip(new.iter().rev()).take(room).take_while(|(old, new)| old == new).count();
+    (head, tail)
+}
+
 /// The lines as numbers, equal lines by equal numbers: they are compared many times.
-fn numbered<'a>(old: &[&'a str], new: &[&'a str]) -> (Vec<usize>, Vec<usize>) {
-    let mut known: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut number = |line: &&'a str| {
+pub(crate) fn numbered<T: Copy + Ord>(old: &[T], new: &[T]) -> (Vec<usize>, Vec<usize>) {
+    let mut known: BTreeMap<T, usize> = BTreeMap::new();
+    let mut number = |line: &T| {
         let next = known.len();
         *known.entry(*line).or_insert(next)
     };
     (old.iter().map(&mut number).collect(), new.iter().map(&mut number).collect())
 }
 
-struct Steps {
-    list: Vec<Step>,
-    budget: usize,
+/// Steps as they are found.
+pub(crate) struct Steps {
+    pub list: Vec<Step>,
+    /// How many pairs may still be compared for likeness.
+    pub budget: usize,
+}
+
+impl Default for Steps {
+    fn default() -> Steps {
+        Steps { list: Vec::new(), budget: MAX_LIKENESS_PAIRS }
+    }
 }
 
 impl Steps {
-    fn push(&mut self, step: Step) {
+    /// Adds a step, unless it is none.
+    pub fn push(&mut self, step: Step) {
         match (self.list.last_mut(), step) {
             (_, Step::Keep(0) | Step::Delete(0)) => {}
             (_, Step::Insert(range)) if range.is_empty() => {}

@@ -3,6 +3,7 @@
 use crate::clock::Stamp;
 use crate::error::{Error, Result};
 use crate::hlc::Version;
+use crate::text::cuts::Cuts;
 use crate::text::delimiter::{Delimiter, Lines};
 use crate::text::limits::{MAX_BLOCKS, MAX_TEXT_BYTES};
 use crate::text::run::{Run, Runs, State};
@@ -27,9 +28,8 @@ pub struct Document<S> {
     pub(crate) ending: Option<Ending<S>>,
     pub(crate) tree: Tree<S>,
     pub(crate) runs: Runs<S>,
-    /// The length of each line, where cutting the text at the delimiter would find other lines: it
-    /// can happen with delimiters that overlap themselves, such as two line feeds.
-    pub(crate) cuts: Option<Vec<usize>>,
+    /// Where the lines are, if cutting the text would find others.
+    pub(crate) cuts: Option<Cuts>,
 }
 
 impl<S: Copy + Eq> Document<S> {
@@ -153,9 +153,13 @@ impl<S: Copy + Eq> Document<S> {
         Ok(Document { epoch, complete, ending, tree: self.tree.map_sites(map)?, runs, cuts })
     }
 
-    /// The text of lines that are this document's living blocks.
-    pub(crate) fn render(&self, pieces: &[&str], delimiter: &Delimiter) -> String {
-        delimiter.join(&Lines { pieces: pieces.to_vec(), ending: self.ending_length() })
+    /// The text of lines that are this document's living blocks. Remembers where they are, if the delimiter
+    /// does not tell.
+    pub(crate) fn render(&mut self, pieces: Vec<&str>, delimiter: &Delimiter) -> String {
+        let lines = Lines { pieces, ending: self.ending_length() };
+        let text = delimiter.join(&lines);
+        self.cuts = delimiter.cuts(&text, &lines);
+        text
     }
 
     pub(crate) fn ending_length(&self) -> usize {
@@ -179,15 +183,6 @@ impl<S: Copy + Eq> Document<S> {
                 "a text and its clock disagree on the number of lines; write the value whole again",
             )
         })
-    }
-
-    /// Remembers where the lines are, if the delimiter does not tell.
-    pub(crate) fn note_cuts(&mut self, text: &str, pieces: &[&str], delimiter: &Delimiter) {
-        self.cuts = None;
-        if self.cut(text, delimiter).is_ok_and(|found| found == pieces) {
-            return;
-        }
-        self.cuts = Some(pieces.iter().map(|piece| piece.len()).collect());
     }
 
     /// Drops waypoints that lead nowhere and numbers the others by their order in the text, so that

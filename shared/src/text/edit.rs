@@ -10,6 +10,7 @@ use crate::text::diff::{self, Step};
 use crate::text::document::{Document, Ending, check_length};
 use crate::text::place::{Gap, Minter};
 use crate::text::run::{Run, Runs, State};
+use crate::text::word_diff;
 
 impl<S: Copy + Eq> Document<S> {
     /// The clock after a local edit from `old` to `new`, and the edit as others need it.
@@ -38,7 +39,8 @@ impl<S: Copy + Eq> Document<S> {
         }
         check_length(new)?;
         let new_lines = delimiter.lines(new);
-        let steps = diff::script(&old_lines, &new_lines.pieces, deadline);
+        let script = if delimiter.is_by_words() { word_diff::script } else { diff::script };
+        let steps = script(&old_lines, &new_lines.pieces, deadline);
         let mut document =
             Document { complete: self.complete, ending: self.ending, ..Document::empty(self.epoch) };
         document.tree = self.tree.clone();

@@ -72,6 +72,11 @@ fn alike(old: &[&str], new: &[&str]) -> Vec<(usize, usize)> {
     pairs
 }
 
+/// The share of bytes in pieces that both have, wherever they stand; white space does not count.
+pub(crate) fn share(old: &[&str], new: &[&str]) -> f32 {
+    Words::among("", old.iter().copied()).share(&Words::among("", new.iter().copied()))
+}
+
 fn is_blank(line: &str) -> bool {
     line.trim().is_empty()
 }
@@ -85,16 +90,21 @@ struct Words<'a> {
 
 impl<'a> Words<'a> {
     fn of(line: &'a str) -> Words<'a> {
-        let mut sorted = Vec::new();
+        let mut words = Vec::new();
         for part in line.split_whitespace() {
             let mut rest = part;
             while let Some(first) = rest.chars().next() {
                 let word = rest.find(|character: char| !character.is_alphanumeric()).unwrap_or(rest.len());
                 let (head, tail) = rest.split_at(word.max(first.len_utf8()).min(rest.len()));
-                sorted.push(head);
+                words.push(head);
                 rest = tail;
             }
         }
+        Words::among(line, words.into_iter())
+    }
+
+    fn among(line: &'a str, words: impl Iterator<Item = &'a str>) -> Words<'a> {
+        let mut sorted: Vec<_> = words.filter(|word| !is_blank(word)).collect();
         sorted.sort_unstable();
         let bytes = sorted.iter().map(|word| word.len()).sum();
         Words { line, sorted, bytes }
@@ -105,13 +115,18 @@ impl<'a> Words<'a> {
         if self.bytes == 0 || other.bytes == 0 {
             return 0.0;
         }
-        let words = 2.0 * self.common(other) as f32 / (self.bytes + other.bytes) as f32;
+        let words = self.share(other);
         let (one, two) = (self.line.as_bytes(), other.line.as_bytes());
         let head = one.iter().zip(two).take_while(|(one, two)| one == two).count();
         let room = one.len().min(two.len()) - head;
         let tail =
             one.iter().rev().zip(two.iter().rev()).take(room).take_while(|(one, two)| one == two).count();
         words.max((head + tail) as f32 / one.len().max(two.len()) as f32)
+    }
+
+    /// The share of bytes in words that both have.
+    fn share(&self, other: &Words<'_>) -> f32 {
+        2.0 * self.common(other) as f32 / (self.bytes + other.bytes).max(1) as f32
     }
 
     fn common(&self, other: &Words<'_>) -> usize {

@@ -27,3 +27,7 @@ pub const MAX_SITES: usize = 1 << 16;
 
 /// Pairs of an old and a new line that one edit compares for likeness.
 pub const MAX_LIKENESS_PAIRS: usize = 40_000;
+
+/// Words of a changed region, old and new together, up to which an edit compares them as one text; words of
+/// a greater one are compared line by line.
+pub const MAX_WRAPPED_WORDS: usize = 10_000;

@@ -69,8 +69,7 @@ impl Document<SiteId> {
             document.cuts = self.cuts.clone();
             return Ok(Merged { document, text: None, lost: joined.lost });
         }
-        let new_text = document.render(&joined.lines, delimiter);
-        document.note_cuts(&new_text, &joined.lines, delimiter);
+        let new_text = document.render(joined.lines, delimiter);
         let text = (new_text != text).then_some(new_text);
         Ok(Merged { document, text, lost: joined.lost })
     }

@@ -5,9 +5,14 @@
 //! line, each with a position that no other site can choose, and a state. Merging takes the greater state
 //! of each block. See `docs/text.md` for what users are promised, with pictures.
 //!
-//! Import order, left may be used by right: `limits` → `delimiter`, `tree` → `run`, `place`, `likeness` →
-//! `diff` → `document` → `delta` ↔ `merge`; `edit`, `encode`, `inspect` → `json`.
+//! Where a column asks for it the unit is the word and not the line; nothing but the cut is different, so
+//! these modules say "line" for both.
+//!
+//! Import order, left may be used by right: `limits`, `signs` → `words` → `delimiter` ↔ `cuts`; `tree` →
+//! `run`, `place`; `likeness` → `diff` → `word_diff`; `document` → `delta` ↔ `merge`; `edit`, `encode`,
+//! `inspect` → `json`.
 
+mod cuts;
 mod delimiter;
 mod delta;
 mod diff;
@@ -22,7 +27,10 @@ pub mod limits;
 mod merge;
 mod place;
 mod run;
+mod signs;
 mod tree;
+mod word_diff;
+mod words;
 
 pub use delimiter::Delimiter;
 pub use delta::TextDelta;

@@ -99,7 +99,17 @@ pub fn agree(left: &mut Replica, right: &mut Replica) -> String {
 
 /// What two sites make of a text when both write at the same time; site 2 is the later one.
 pub fn both(base: &str, left: &str, right: &str) -> String {
-    let (mut one, mut two) = (Replica::new(1, base), Replica::new(2, base));
+    both_cut_by(&Delimiter::default(), base, left, right)
+}
+
+/// The same where words are merged.
+pub fn both_by_words(base: &str, left: &str, right: &str) -> String {
+    both_cut_by(&Delimiter::words(), base, left, right)
+}
+
+fn both_cut_by(delimiter: &Delimiter, base: &str, left: &str, right: &str) -> String {
+    let replica = |site| Replica::with_delimiter(site, base, delimiter.clone());
+    let (mut one, mut two) = (replica(1), replica(2));
     let (from_one, from_two) = (one.write_at(2000, left), two.write_at(2001, right));
     one.take(&from_two);
     two.take(&from_one);

@@ -28,9 +28,14 @@ const AS_CELL: [&str; 2] = ["cls", "lww"];
 /// Column setting: what stands between two lines.
 const DELIMITER: &str = "delimiter";
 
+/// Column setting: whether lines are merged, or the words in them.
+const UNIT: &str = "merge";
+/// Value of [`UNIT`]: the words.
+const BY_WORDS: &str = "word";
+
 /// Whether a column setting is one of these.
 pub fn is_setting(key: &str) -> bool {
-    [ALGORITHM, DELIMITER].iter().any(|known| key.eq_ignore_ascii_case(known))
+    [ALGORITHM, DELIMITER, UNIT].iter().any(|known| key.eq_ignore_ascii_case(known))
 }
 
 /// The columns of a table that are merged by lines, with their delimiters.
@@ -38,27 +43,26 @@ pub fn is_setting(key: &str) -> bool {
 /// # Errors
 /// The database cannot be read.
 pub fn columns(conn: &Connection, table: &str, columns: &[Column]) -> Result<Vec<(ColumnId, Delimiter)>> {
-    let sql = "SELECT a.col_name, d.value FROM main.cloudsync_table_settings AS a
+    let sql = "SELECT a.col_name, m.value, d.value FROM main.cloudsync_table_settings AS a
+               LEFT JOIN main.cloudsync_table_settings AS m
+                 ON m.tbl_name = a.tbl_name AND m.col_name = a.col_name AND m.key = 'merge'
                LEFT JOIN main.cloudsync_table_settings AS d
                  ON d.tbl_name = a.tbl_name AND d.col_name = a.col_name AND d.key = 'delimiter'
                WHERE a.tbl_name = ?1 AND a.key = 'algo' AND a.value = 'block'";
     let mut query = conn.prepare_cached(sql)?;
-    let rows = query.query_map([table], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+    let rows = query.query_map([table], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?)))?;
     let mut found = Vec::new();
     for row in rows {
-        let (name, delimiter): (String, Option<String>) = row?;
+        let (name, unit, delimiter): (String, Option<String>, Option<String>) = row?;
         let Some(column) = columns.iter().find(|column| column.name.eq_ignore_ascii_case(&name)) else {
             continue;
         };
-        found.push((
-            column.id,
-            delimiter.map_or_else(|| Ok(Delimiter::default()), |text| Delimiter::new(&text))?,
-        ));
+        found.push((column.id, Delimiter::of_settings(unit.as_deref(), delimiter.as_deref())?));
     }
     Ok(found)
 }
 
-/// Chooses how a column merges, or its delimiter; NULL takes the choice back. Values that stand already count
+/// Chooses how a column merges, its delimiter, or whether by words; NULL takes the choice back. Values that stand already count
 /// as written whole.
 ///
 /// # Errors
@@ -69,7 +73,11 @@ pub fn set(conn: &Connection, name: &str, column: &str, key: &str, value: &SqlVa
         // What was written before was written under the other choice.
         fold::fold(conn)?;
         let before = Table::require(conn, name)?;
-        let value = if key == ALGORITHM { algorithm(value)? } else { delimiter(value)? };
+        let value = match key.as_str() {
+            ALGORITHM => algorithm(value)?,
+            UNIT => unit(value)?,
+            _ => delimiter(value)?,
+        };
         let takes_back = value == SqlValue::Null || (key == ALGORITHM && is_as_cell(&value));
         if !takes_back {
             text_column(&before, column)?;
@@ -121,8 +129,11 @@ pub fn cleanup(conn: &Connection, name: &str, table_id: i64) -> Result<()> {
 pub fn restore(conn: &Connection, table: &Table) -> Result<()> {
     for (column, delimiter) in &table.schema.texts {
         let Some(column) = table.column_name(*column) else { continue };
-        let delimiter = SqlValue::Text(delimiter.as_str().to_owned());
-        set(conn, &table.synced.name, column, DELIMITER, &delimiter)?;
+        let (key, value) = match delimiter.is_by_words() {
+            true => (UNIT, BY_WORDS),
+            false => (DELIMITER, delimiter.as_str()),
+        };
+        set(conn, &table.synced.name, column, key, &SqlValue::Text(value.to_owned()))?;
         set(conn, &table.synced.name, column, ALGORITHM, &SqlValue::Text(BY_LINES.to_owned()))?;
     }
     Ok(())
@@ -179,6 +190,18 @@ fn algorithm(value: &SqlValue) -> Result<SqlValue> {
 
 fn is_as_cell(value: &SqlValue) -> bool {
     matches!(value, SqlValue::Text(name) if AS_CELL.iter().any(|known| name.eq_ignore_ascii_case(known)))
+}
+
+fn unit(value: &SqlValue) -> Result<SqlValue> {
+    match value {
+        SqlValue::Null => Ok(SqlValue::Null),
+        SqlValue::Text(name) => {
+            let name = name.to_ascii_lowercase();
+            Delimiter::of_settings(Some(&name), None)?;
+            Ok(SqlValue::Text(name))
+        }
+        _ => Err(Error::state("the column setting 'merge' must be a text")),
+    }
 }
 
 fn delimiter(value: &SqlValue) -> Result<SqlValue> {

@@ -377,6 +377,8 @@ fn only_a_column_of_text_outside_the_key_can_be_merged_by_lines() {
     client.batch_execute("SELECT cloudsync_set_column('t', 'v', 'algo', 'block')").expect("it is set");
     client.batch_execute("SELECT cloudsync_set_column('t', 'v', 'delimiter', E'\\n\\n')").expect("it is set");
     assert!(client.batch_execute("SELECT cloudsync_set_column('t', 'v', 'delimiter', '')").is_err());
+    client.batch_execute("SELECT cloudsync_set_column('t', 'v', 'merge', 'word')").expect("it is set");
+    assert!(client.batch_execute("SELECT cloudsync_set_column('t', 'v', 'merge', 'letter')").is_err());
     let sql = "SELECT cloudsync_text_materialize('t', 'v', 'key')";
     assert_eq!(client.query_one(sql, &[]).expect("it is called").get::<_, i32>(0), 1);
     assert!(client.query_one("SELECT cloudsync_text_materialize('t', 'b', 'key')", &[]).is_err());

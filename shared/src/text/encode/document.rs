@@ -4,10 +4,11 @@ use crate::clock::Stamp;
 use crate::error::{Error, Result};
 use crate::id::SiteOrdinal;
 use crate::text::document::{Document, Ending};
-use crate::text::encode::number::{bounded, length, put_stamp, read_stamp, version};
+use crate::text::encode::cuts::{put_cuts, read_cuts};
+use crate::text::encode::number::{length, put_stamp, read_stamp, version};
 use crate::text::encode::runs::{put_runs, read_runs};
 use crate::text::encode::tree::{put_tree, read_tree};
-use crate::text::limits::{MAX_BLOCKS, MAX_DELIMITER_BYTES};
+use crate::text::limits::MAX_DELIMITER_BYTES;
 use crate::varint::{self, Reader};
 
 /// Flags of a document.
@@ -42,8 +43,7 @@ pub(super) fn put_document(out: &mut Vec<u8>, document: &Document<SiteOrdinal>) 
     put_tree(out, &document.tree, &mut last);
     put_runs(out, document, &mut last);
     if let Some(cuts) = &document.cuts {
-        varint::put_u64(out, cuts.len() as u64);
-        cuts.iter().for_each(|length| varint::put_u64(out, *length as u64));
+        put_cuts(out, cuts);
     }
 }
 
@@ -69,12 +69,7 @@ pub(super) fn read_document(input: &mut Reader<'_>) -> Result<Document<SiteOrdin
     document.runs = read_runs(input, &document.tree, epoch, &mut last)?;
     document.check_blocks()?;
     if flags & flag::CUTS != 0 {
-        let count = bounded(input, 1, "the number of lines of a text", MAX_BLOCKS)?;
-        let cuts = (0..count).map(|_| length(input)).collect::<Result<Vec<_>>>()?;
-        if count != document.runs.alive() {
-            return Err(Error::malformed(input.offset(), "a text has not as many lines as its clock"));
-        }
-        document.cuts = Some(cuts);
+        document.cuts = Some(read_cuts(input)?);
     }
     Ok(document)
 }

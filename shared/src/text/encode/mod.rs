@@ -1,7 +1,9 @@
 //! The bytes of documents and deltas: varints, each number as the distance from what is expected.
 
+mod cuts;
 mod document;
 mod number;
+mod pieces;
 mod runs;
 mod tree;
 
@@ -14,6 +16,7 @@ use crate::text::delta::TextDelta;
 use crate::text::document::Document;
 use crate::text::encode::document::{put_document, read_document};
 use crate::text::encode::number::{bounded, end, text};
+use crate::text::encode::pieces::{put_pieces, read_pieces};
 use crate::text::limits::MAX_SITES;
 use crate::varint::{self, Reader};
 
@@ -52,9 +55,7 @@ impl TextDelta<SiteOrdinal> {
         let mut out = vec![DELTA_FORMAT];
         varint::put_bytes(&mut out, self.delimiter.as_str().as_bytes());
         put_document(&mut out, &self.document);
-        for piece in &self.pieces {
-            varint::put_bytes(&mut out, piece.as_bytes());
-        }
+        put_pieces(&mut out, &self.delimiter, &self.lines());
         out
     }
 
@@ -112,12 +113,12 @@ fn read_delta(input: &mut Reader<'_>) -> Result<TextDelta<SiteOrdinal>> {
     if input.byte()? != DELTA_FORMAT {
         return Err(Error::unsupported("a text was sent by a newer version of cloudsync"));
     }
-    let delimiter = Delimiter::new(text(input)?)?;
+    let delimiter = Delimiter::from_str(text(input)?)?;
     let document = read_document(input)?;
     let count = document.runs.alive();
     if count > input.remaining() {
         return Err(Error::malformed(input.offset(), "a text has fewer lines than its clock"));
     }
-    let pieces = (0..count).map(|_| text(input).map(str::to_owned)).collect::<Result<_>>()?;
+    let pieces = read_pieces(input, &delimiter, count)?;
     Ok(TextDelta { delimiter, document, pieces })
 }
