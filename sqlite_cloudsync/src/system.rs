@@ -337,7 +337,8 @@ pub fn tables(conn: &Connection) -> Result<Vec<SyncedTable>> {
 fn read_mapping(table: &str, text: &str) -> Result<QualifiedName> {
     QualifiedName::from_wire(text).ok_or_else(|| {
         Error::state(format!(
-            "the setting server_table of table {table} was changed: call cloudsync_set_schema"
+            "the setting server_table of table {table} is not one that cloudsync_set_schema wrote: delete it from \
+             cloudsync_table_settings, and call that again"
         ))
     })
 }

@@ -297,6 +297,7 @@ impl<'a> Session<'a> {
             Purpose::Whole | Purpose::Sight => None,
         };
         let site = self.site()?;
+        let names = ServerNames::load(self.conn)?;
         // Of a download that was cut, the pages before may have had hidden rows.
         let mut hidden = ServerState::load(self.conn)?.progress.is_some();
         loop {
@@ -338,7 +339,11 @@ impl<'a> Session<'a> {
                 if hidden || from.is_none() {
                     self.remove_gone(from.clone(), tables, received)?;
                 }
-                return self.finish_download(purpose, tables, end, site);
+                // A table that was mapped elsewhere since is not downloaded.
+                return in_savepoint(self.conn, || {
+                    names.check(self.conn)?;
+                    self.finish_download(purpose, tables, end, site)
+                });
             }
         }
     }
@@ -378,25 +383,23 @@ impl<'a> Session<'a> {
     }
 
     fn finish_download(
-        &mut self,
+        &self,
         purpose: Purpose,
         tables: &[String],
         end: Snapshot,
         site: SiteId,
     ) -> Result<()> {
-        in_savepoint(self.conn, || {
-            let mut state = ServerState::load(self.conn)?;
-            if purpose == Purpose::News || state.cursor.is_none() {
-                state.cursor = Some(end);
-                state.store(self.conn)?;
-                sent::set_since_download(self.conn, false)?;
-            }
-            // Under a new site id all is to be downloaded anew.
-            if purpose != Purpose::News && site == self.site()? {
-                state::set_pulled(self.conn, tables, Pulled::All)?;
-            }
-            Ok(())
-        })
+        let mut state = ServerState::load(self.conn)?;
+        if purpose == Purpose::News || state.cursor.is_none() {
+            state.cursor = Some(end);
+            state.store(self.conn)?;
+            sent::set_since_download(self.conn, false)?;
+        }
+        // Under a new site id all is to be downloaded anew.
+        if purpose != Purpose::News && site == self.site()? {
+            state::set_pulled(self.conn, tables, Pulled::All)?;
+        }
+        Ok(())
     }
 
     /// Asks which of the held rows are gone, if there are any, and removes them.
