@@ -1,7 +1,10 @@
 //! A device's table that is another schema's on the server, or another name's.
 
 use cloudsync_conformance::device::Device;
+use cloudsync_conformance::gateway::{Gateway, token};
 use cloudsync_conformance::server::Server;
+
+const ANNA: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 
 /// Three tables of one name, the synced name of the first being the plain one, and one that is hard to name.
 const SERVER_DDL: &str = r#"
@@ -282,4 +285,38 @@ fn a_pulled_table_whose_name_differs_in_case_is_mapped() {
     assert_eq!(device.dump("SELECT cloudsync_network_pull_schema()"), ["0"]);
     synced(&device);
     assert_eq!(server.dump(r#"SELECT * FROM "Orders""#), [r#""1"|"one""#]);
+}
+
+#[test]
+fn over_http_tables_are_made_where_that_was_granted() {
+    let mut server = Server::create_project("CREATE SCHEMA app", &[]);
+    let gateway = Gateway::start(&server, &[]);
+    let directory = tempfile::tempdir().expect("a directory");
+    let device = Device::create(directory.path(), "http", DEVICE_DDL, &["orders"]);
+    device.run(
+        "SELECT cloudsync_set_schema('orders', 'app'), cloudsync_set('create_tables', 1);
+        INSERT INTO orders VALUES ('1', 'one')",
+    );
+    device.connect(&gateway.url);
+    device.set_token(&token(ANNA, 3600));
+    let report = device.sync();
+    assert!(report.contains("they cannot be made there") && report.contains("42501"), "{report}");
+    server.run(
+        "GRANT EXECUTE ON FUNCTION public.cloudsync_create_tables(bytea),
+            extensions.cloudsync_create_tables(bytea, text) TO authenticated;
+        GRANT USAGE, CREATE ON SCHEMA app TO authenticated",
+    );
+    synced(&device);
+    assert_eq!(server.dump("SELECT id, v FROM app.orders"), [r#""1"|"one""#]);
+    // The migration can be run again, and takes nothing back.
+    server.run(include_str!("../../../supabase/migrations/20261121000000_cloudsync_api.sql"));
+    device.run("CREATE TABLE more (id TEXT PRIMARY KEY NOT NULL); SELECT cloudsync_init('more'), cloudsync_set_schema('more', 'app')");
+    synced(&device);
+    assert_eq!(server.dump("SELECT count(*) FROM app.more"), ["0"]);
+    // A plain name is that of a table in the schema of the function that is exposed.
+    device.run("CREATE TABLE plain (id TEXT PRIMARY KEY NOT NULL); SELECT cloudsync_init('plain')");
+    assert!(device.sync().contains("permission denied for schema public"));
+    server.run("GRANT CREATE ON SCHEMA public TO authenticated");
+    synced(&device);
+    assert_eq!(server.dump("SELECT count(*) FROM public.plain"), ["0"]);
 }
