@@ -113,6 +113,8 @@ fn translate(script: &str, schema: &str, options: Options, places: Places) -> Re
         allow_not_null: options.allows_not_null(),
         postgres: pg_sys::PG_VERSION_NUM / 10_000,
         schema: Some(schema.to_owned()),
+        // To be compared, a table needs none; and its parents may not be in the script.
+        foreign_keys: schema != SCRATCH,
         places,
         ..ddl::Options::default()
     };

@@ -41,6 +41,8 @@ pub struct Options {
     pub postgres: u32,
     /// The schema of the tables; `None`: the first of the server's `search_path`.
     pub schema: Option<String>,
+    /// Whether foreign keys are made; their parents may be tables that the script does not have.
+    pub foreign_keys: bool,
     /// Tables that are put elsewhere, or are there: by their names in the script, in lower case.
     pub places: BTreeMap<String, QualifiedName>,
 }
@@ -66,6 +68,7 @@ impl Default for Options {
             untyped_as_text: false,
             postgres: 15,
             schema: None,
+            foreign_keys: true,
             places: BTreeMap::new(),
         }
     }

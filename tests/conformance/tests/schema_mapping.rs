@@ -320,3 +320,54 @@ fn over_http_tables_are_made_where_that_was_granted() {
     synced(&device);
     assert_eq!(server.dump("SELECT count(*) FROM public.plain"), ["0"]);
 }
+
+#[test]
+fn a_table_that_is_there_and_refers_to_a_synced_one_is_synced_too() {
+    let mut server = Server::create(
+        "CREATE TABLE lists (id text NOT NULL PRIMARY KEY); CREATE TABLE items (id text NOT NULL PRIMARY KEY, list text REFERENCES lists)",
+        &["lists"],
+    );
+    let directory = tempfile::tempdir().expect("a directory");
+    let ddl = "CREATE TABLE lists (id TEXT PRIMARY KEY NOT NULL);
+        CREATE TABLE items (id TEXT PRIMARY KEY NOT NULL, list TEXT REFERENCES lists(id))";
+    let device = Device::create(directory.path(), "child", ddl, &["lists", "items"]);
+    device.run("SELECT cloudsync_set('create_tables', 1); INSERT INTO lists VALUES ('l'); INSERT INTO items VALUES ('i', 'l')");
+    device.connect(&server.url);
+    synced(&device);
+    assert_eq!(server.dump("SELECT id, list FROM items"), [r#""i"|"l""#]);
+}
+
+#[test]
+fn a_download_of_several_pages_goes_on_in_a_mapped_table() {
+    let mut world = World::new();
+    world
+        .server
+        .run("INSERT INTO sales.orders SELECT g::text, repeat('x', 1 << 20) FROM generate_series(1, 12) g");
+    let device = world.device("pages", "sales");
+    synced(&device);
+    assert_eq!(device.dump("SELECT count(*) FROM orders"), ["13"]);
+}
+
+#[test]
+fn what_a_device_lists_of_a_mapped_table_has_its_own_name() {
+    let mut world = World::new();
+    let ddl = "CREATE TABLE mine (id TEXT PRIMARY KEY NOT NULL, v TEXT CHECK (v <> 'bad'))";
+    let device = Device::create(world.directory.path(), "lists", ddl, &["mine"]);
+    device.run(
+        "SELECT cloudsync_set_schema('mine', 'sales.orders'), cloudsync_set_table('mine', 'conflicts', 'on')",
+    );
+    device.connect(&world.server.url);
+    synced(&device);
+    world.server.run(
+        "INSERT INTO sales.orders VALUES ('b', 'bad'); UPDATE sales.orders SET v = 'theirs' WHERE id = 's'",
+    );
+    let report = device.sync();
+    assert!(report.contains(r#""tables":["mine"]"#), "{report}");
+    assert_eq!(device.dump("SELECT tbl FROM cloudsync_parked"), [r#""mine""#]);
+    // The later write loses to none, the earlier one is listed.
+    device.run("UPDATE mine SET v = 'ours' WHERE id = 's'");
+    world.server.run("UPDATE sales.orders SET v = 'last' WHERE id = 's'");
+    synced(&device);
+    assert_eq!(device.dump("SELECT v FROM mine WHERE id = 's'"), [r#""last""#]);
+    assert_eq!(device.dump("SELECT DISTINCT tbl FROM cloudsync_conflicts"), [r#""mine""#]);
+}

@@ -123,7 +123,7 @@ impl Builder<'_> {
             let Some(plan) = self.plans.get(at) else { continue };
             let is_late = |which: usize| late.contains(&(at, which));
             let of_table = |late: bool| {
-                let all = plan.foreign_keys.iter().enumerate();
+                let all = plan.foreign_keys.iter().enumerate().filter(|_| self.options.foreign_keys);
                 all.filter(move |(which, _)| is_late(*which) == late).map(|(_, key)| key.sql.as_str())
             };
             let inline: Vec<&str> = of_table(false).collect();
