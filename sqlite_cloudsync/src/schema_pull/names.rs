@@ -15,9 +15,9 @@ use crate::{catalog, quote};
 /// All these names of a table are taken, or the database cannot be read.
 pub fn choose(conn: &Connection, tables: &[TableDescription]) -> Result<Vec<String>> {
     let synced = system::tables(conn)?;
-    let mut names: Vec<Option<String>> = tables.iter().map(|table| known(&synced, table)).collect();
+    let mut names = known(&synced, tables);
     for (at, table) in tables.iter().enumerate() {
-        if names.get(at).is_some_and(Option::is_some) {
+        if !is_open(&names, at) {
             continue;
         }
         let mut free = None;
@@ -37,13 +37,35 @@ pub fn choose(conn: &Connection, tables: &[TableDescription]) -> Result<Vec<Stri
     Ok(names.into_iter().flatten().collect())
 }
 
-/// The table here that is this one: mapped to it, or not mapped and of its name.
-fn known(synced: &[SyncedTable], table: &TableDescription) -> Option<String> {
-    let is_mapped = |here: &&SyncedTable| here.server_table.as_ref() == Some(&table.place);
-    let is_named =
-        |here: &&SyncedTable| here.server_table.is_none() && here.name.eq_ignore_ascii_case(&table.name);
-    let found = synced.iter().find(is_mapped).or_else(|| synced.iter().find(is_named));
-    found.map(|here| here.name.clone())
+/// Whether the table at this place has no name yet.
+fn is_open(names: &[Option<String>], at: usize) -> bool {
+    names.get(at).is_some_and(Option::is_none)
+}
+
+/// The tables here that are the server's already: mapped to them, or else not mapped and of their names, to the
+/// letter or else but for case.
+fn known(synced: &[SyncedTable], tables: &[TableDescription]) -> Vec<Option<String>> {
+    type Is = fn(&SyncedTable, &TableDescription) -> bool;
+    let ways: [Is; 3] = [
+        |here, table| here.server_table.as_ref() == Some(&table.place),
+        |here, table| here.server_table.is_none() && here.name == table.name,
+        |here, table| here.server_table.is_none() && here.name.eq_ignore_ascii_case(&table.name),
+    ];
+    let mut names: Vec<Option<String>> = vec![None; tables.len()];
+    for is_this in ways {
+        for (at, table) in tables.iter().enumerate() {
+            if !is_open(&names, at) {
+                continue;
+            }
+            let is_free = |here: &&SyncedTable| !names.iter().flatten().any(|given| *given == here.name);
+            let found = synced.iter().filter(is_free).find(|here| is_this(here, table));
+            let found = found.map(|here| here.name.clone());
+            if let Some(name) = names.get_mut(at) {
+                *name = found;
+            }
+        }
+    }
+    names
 }
 
 /// Names in the order in which they are tried, and whether a table that stands there unsynced is meant.

@@ -288,6 +288,24 @@ fn a_pulled_table_whose_name_differs_in_case_is_mapped() {
 }
 
 #[test]
+fn pulled_tables_whose_names_differ_in_case_alone_are_two() {
+    let mut server =
+        Server::create(r#"CREATE TABLE "Orders" (id text PRIMARY KEY, v text)"#, &[r#""Orders""#]);
+    let directory = tempfile::tempdir().expect("a directory");
+    let device = Device::create(directory.path(), "two cases", "", &[]);
+    device.connect(&server.url);
+    let pull = "SELECT cloudsync_network_pull_schema()";
+    assert_eq!(device.dump(pull), ["1"]);
+    server.run("CREATE TABLE orders (id text PRIMARY KEY, v text); SELECT cloudsync_init('orders')");
+    server.run(r#"INSERT INTO orders VALUES ('l', 'lower'); INSERT INTO "Orders" VALUES ('u', 'upper')"#);
+    assert_eq!(device.dump(pull), ["1"]);
+    assert_eq!(device.dump(pull), ["0"]);
+    synced(&device);
+    assert_eq!(device.dump("SELECT * FROM orders"), [r#""u"|"upper""#]);
+    assert_eq!(device.dump("SELECT * FROM public_orders"), [r#""l"|"lower""#]);
+}
+
+#[test]
 fn over_http_tables_are_made_where_that_was_granted() {
     let mut server = Server::create_project("CREATE SCHEMA app", &[]);
     let gateway = Gateway::start(&server, &[]);
