@@ -3,7 +3,7 @@
 //!
 //! Import order, left may be used by right and never the reverse:
 //! `error` → `varint` → `id`, `hlc` → `value` → `key` → `schema`, `clock` → `change` ↔ `merge` →
-//! `capture` → `port` → `flow`; `cells`; `text`; `message` → `wire`. Merging and the wire do not see each other.
+//! `capture` → `port` → `flow`; `cells`; `text`; `qualified`; `message` → `wire`. Merging and the wire do not see each other.
 
 #![forbid(unsafe_code)]
 
@@ -24,6 +24,7 @@ pub mod mem;
 pub mod merge;
 pub mod message;
 pub mod port;
+pub mod qualified;
 pub mod schema;
 pub mod text;
 pub mod value;

@@ -1,4 +1,4 @@
-//! The protocol between a device and the server: five messages beside the payload that devices
+//! The protocol between a device and the server: the messages beside the payload that devices
 //! exchange without a server. Both calls are stateless: all that the server must know travels here.
 
 use roaring::RoaringTreemap;
@@ -8,6 +8,7 @@ use crate::clock::Stamp;
 use crate::hlc::{Millis, Version};
 use crate::id::{RowId, SiteId};
 use crate::port::Refusal;
+use crate::schema::Algorithm;
 use crate::value::Value;
 
 /// One life of a server: changes when it was restored, failed over or cloned, and then no cursor
@@ -192,6 +193,34 @@ pub struct GoneReply {
     pub gone: Vec<(String, RoaringTreemap)>,
 }
 
+/// Device to server: make these tables, and sync them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateRequest {
+    /// SQLite's `CREATE TABLE` and `CREATE INDEX` statements.
+    pub script: String,
+    /// What is to become of the script's tables, and of tables that those refer to.
+    pub tables: Vec<TableWish>,
+}
+
+/// What is to become of a table that is named in a script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableWish {
+    /// Its name in the script.
+    pub name: String,
+    /// How its rows merge.
+    pub algorithm: Algorithm,
+    /// The name under which the device syncs it: a plain one, or one with a schema
+    /// ([`crate::qualified::QualifiedName`]).
+    pub synced_as: String,
+}
+
+/// Server to device: the tables of a [`CreateRequest`] that are there and synced now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateReply {
+    /// The names under which they are synced.
+    pub tables: Vec<String>,
+}
+
 /// Any message, as the header tells them apart.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
@@ -209,4 +238,8 @@ pub enum Message {
     GoneRequest(GoneRequest),
     /// See [`GoneReply`].
     GoneReply(GoneReply),
+    /// See [`CreateRequest`].
+    CreateRequest(CreateRequest),
+    /// See [`CreateReply`].
+    CreateReply(CreateReply),
 }

@@ -2,6 +2,7 @@
 //! refused.
 
 use cloudsync_shared::ddl::{Moments, NoCase, Options, Problem, Translation, translate, translate_to_text};
+use cloudsync_shared::qualified::QualifiedName;
 
 fn lenient() -> Options {
     Options { allow_integer_key: true, allow_not_null: true, ..Options::default() }
@@ -329,4 +330,37 @@ fn limits_are_errors_and_take_no_time() {
     // A search for the closing parenthesis to the end of the script, from each of these, would not end.
     let open = "CREATE TABLE t(a INT CHECK((;".repeat(30_000);
     assert_eq!(problems(&open).len(), 30_000);
+}
+
+#[test]
+fn tables_are_put_where_they_are_wanted_and_references_follow() {
+    let script =
+        "CREATE TABLE Mine (id TEXT PRIMARY KEY, up TEXT REFERENCES mine, other TEXT REFERENCES OTHERS);
+        CREATE INDEX i ON mine(up); CREATE TABLE plain (id TEXT PRIMARY KEY REFERENCES mine(id))";
+    let place = |name: &str, schema: &str, table: &str| {
+        (name.to_owned(), QualifiedName::new(schema, table).expect("a name"))
+    };
+    let options = Options {
+        schema: Some("app".to_owned()),
+        places: [place("mine", "sales", "orders"), place("others", "x.y", "Others")].into(),
+        ..lenient()
+    };
+    let translation = translated(script, &options);
+    let sql = translation.sql();
+    for part in [
+        "CREATE TABLE sales.orders (",
+        "REFERENCES sales.orders",
+        "REFERENCES \"x.y\".\"Others\"",
+        "INDEX i ON sales.orders",
+        "CREATE TABLE app.plain",
+    ] {
+        assert!(sql.contains(part), "{part}: {sql}");
+    }
+    assert!(!sql.to_ascii_lowercase().contains("mine"), "{sql}");
+    let names: Vec<_> = translation
+        .tables
+        .iter()
+        .map(|table| (table.declared_name.as_str(), table.schema.as_deref(), table.name.as_str()))
+        .collect();
+    assert_eq!(names, [("Mine", Some("sales"), "orders"), ("plain", Some("app"), "plain")]);
 }

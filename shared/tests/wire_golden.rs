@@ -13,8 +13,8 @@ use cloudsync_shared::hlc::{Millis, Version};
 use cloudsync_shared::id::{CausalLength, RowId, SiteId};
 use cloudsync_shared::key::Key;
 use cloudsync_shared::message::{
-    Epoch, GoneReply, GoneRequest, LostText, LostValue, Message, Next, Progress, PullReply, PullRequest,
-    PushReply, PushRequest, RowResult, Snapshot, View,
+    CreateReply, CreateRequest, Epoch, GoneReply, GoneRequest, LostText, LostValue, Message, Next, Progress,
+    PullReply, PullRequest, PushReply, PushRequest, RowResult, Snapshot, TableWish, View,
 };
 use cloudsync_shared::port::Refusal;
 use cloudsync_shared::schema::Algorithm;
@@ -253,7 +253,25 @@ fn messages() -> Vec<(&'static str, Message)> {
             "gone_reply",
             Message::GoneReply(GoneReply { epoch: EPOCH, gone: vec![("tasks".into(), ids(&[2]))] }),
         ),
+        ("create_request", creation()),
+        ("create_reply", Message::CreateReply(CreateReply { tables: vec!["tasks".into()] })),
     ]
+}
+
+/// A table, and one that it refers to, which the device calls otherwise than the server.
+fn creation() -> Message {
+    let wish = |name: &str, algorithm, synced_as: &str| TableWish {
+        name: name.into(),
+        algorithm,
+        synced_as: synced_as.into(),
+    };
+    Message::CreateRequest(CreateRequest {
+        script: "CREATE TABLE tasks (id TEXT PRIMARY KEY, list TEXT REFERENCES lists);".into(),
+        tables: vec![
+            wish("tasks", Algorithm::Cls, "tasks"),
+            wish("lists", Algorithm::Gos, "\"my.app\".\"Lists\""),
+        ],
+    })
 }
 
 /// Long enough to be compressed. What zstd writes may differ between its versions, so this one is

@@ -301,6 +301,11 @@ CREATE FUNCTION @extschema@.cloudsync_create_table(ddl text, schema text DEFAULT
     algorithm text DEFAULT 'cls', flags int DEFAULT 0) RETURNS text[]
     VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, @extschema@, pg_temp
     LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_create_table_wrapper';
+-- The same for a device: takes and answers a message of the wire format.
+CREATE FUNCTION @extschema@.cloudsync_create_tables(request bytea, schema text DEFAULT pg_catalog.current_schema())
+    RETURNS bytea
+    VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, @extschema@, pg_temp
+    LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_create_tables_wrapper';
 CREATE FUNCTION @extschema@.cloudsync_translate_ddl(ddl text) RETURNS text
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_translate_ddl_wrapper';
 
@@ -356,7 +361,8 @@ REVOKE ALL ON FUNCTION @extschema@.cloudsync_set(text, text),
     @extschema@.cloudsync_begin_alter(text), @extschema@.cloudsync_commit_alter(text),
     @extschema@.cloudsync_terminate(), @extschema@.cloudsync_schema(),
     @extschema@.cloudsync_set_schema(text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.cloudsync_create_table(text, text, text, int) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.cloudsync_create_table(text, text, text, int),
+    @extschema@.cloudsync_create_tables(bytea, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.cloudsync_init(text, text, int), @extschema@.cloudsync_cleanup(text),
     @extschema@.cloudsync_enable(text), @extschema@.cloudsync_disable(text),
     @extschema@.cloudsync_is_enabled(text), @extschema@.cloudsync_siteid(),

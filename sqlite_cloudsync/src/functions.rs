@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::ffi::with_connection;
 use crate::table::Table;
 use crate::value;
-use crate::{conflicts, filter, fold, groups, init, payload, system, texts};
+use crate::{conflicts, filter, fold, groups, init, mapping, payload, system, texts};
 
 /// Pure functions: the same answer for the same arguments, harmless anywhere.
 const PURE: FunctionFlags = FunctionFlags::SQLITE_UTF8
@@ -113,8 +113,20 @@ pub fn register_settings(conn: &Connection) -> SqlResult<()> {
         Ok(1)
     })?;
     scalar(conn, "cloudsync_set_schema", 1, ACTS, |_| Ok(SqlValue::Null))?;
+    scalar(conn, "cloudsync_set_schema", 2, ACTS, |context| {
+        let table = table_argument(context)?;
+        let place = match context.get_raw(1) {
+            ValueRef::Null => None,
+            _ => Some(text(context, 1, "schema")?),
+        };
+        with_connection(context, |conn| mapping::set(conn, &table, place.as_deref()))?;
+        Ok(1)
+    })?;
     scalar(conn, "cloudsync_schema", 0, READS, |_| Ok(SqlValue::Null))?;
-    scalar(conn, "cloudsync_table_schema", 1, READS, |_| Ok(SqlValue::Null))
+    scalar(conn, "cloudsync_table_schema", 1, READS, |context| {
+        let table = table_argument(context)?;
+        with_connection(context, |conn| mapping::schema_of(conn, &table))
+    })
 }
 
 fn set_table_setting(context: &Context<'_>, column: String, first: usize) -> SqlResult<SqlValue> {
@@ -139,6 +151,9 @@ pub fn set_setting(conn: &Connection, table: &str, column: &str, key: &str, valu
     match column {
         "*" if key.eq_ignore_ascii_case(filter::SETTING) => {
             Err(Error::state("a filter is set by cloudsync_set_filter and cloudsync_clear_filter"))
+        }
+        "*" if key.eq_ignore_ascii_case(mapping::SETTING) => {
+            Err(Error::state("the server's table is set by cloudsync_set_schema"))
         }
         "*" if key.eq_ignore_ascii_case(groups::SETTING) => groups::set_atomic(conn, name, value),
         "*" if conflicts::is_setting(key) => conflicts::set(conn, name, key, value),

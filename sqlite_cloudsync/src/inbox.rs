@@ -196,17 +196,30 @@ fn keys_of(conn: &Connection, table: &Table, ids: &RoaringTreemap) -> Result<Vec
 /// The database is busy or failed.
 pub fn forget_server(conn: &Connection) -> Result<()> {
     apply::in_transaction(conn, || {
-        for table in Table::all(conn)? {
-            let sql = format!("UPDATE {} SET row_id = NULL, unsent = ?1", table.clocks());
-            conn.execute(&sql, params![UNSENT_BULK])?;
-            if table.synced.conflicts {
-                bases::forget_table(conn, table.synced.id)?;
-            }
-        }
+        Table::all(conn)?.iter().try_for_each(|table| forget_rows(conn, table))?;
         conn.execute("UPDATE main.cloudsync_tables SET base_done = 0, bulk_unsent = 1, pulled = 0", [])?;
         conn.execute("DELETE FROM main.cloudsync_parked WHERE row_id IS NOT NULL", [])?;
         Ok(())
     })
+}
+
+/// The same of one table, which is another one on the server from now on. To be called in a transaction.
+///
+/// # Errors
+/// The database is busy or failed.
+pub fn forget_table(conn: &Connection, table: &Table) -> Result<()> {
+    forget_rows(conn, table)?;
+    let sql = "UPDATE main.cloudsync_tables SET base_done = 0, bulk_unsent = 1, pulled = 0 WHERE id = ?1";
+    conn.execute(sql, [table.synced.id])?;
+    let sql = "DELETE FROM main.cloudsync_parked WHERE row_id IS NOT NULL AND tbl = ?1";
+    conn.execute(sql, [&table.schema.name])?;
+    Ok(())
+}
+
+fn forget_rows(conn: &Connection, table: &Table) -> Result<()> {
+    let sql = format!("UPDATE {} SET row_id = NULL, unsent = ?1", table.clocks());
+    conn.execute(&sql, params![UNSENT_BULK])?;
+    if table.synced.conflicts { bases::forget_table(conn, table.synced.id) } else { Ok(()) }
 }
 
 /// Whether a row is this device's own, and no clock of a living row is its.

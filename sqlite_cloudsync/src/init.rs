@@ -11,7 +11,9 @@ use crate::catalog::{self, TableInfo};
 use crate::error::{Error, Result};
 use crate::savepoint::in_savepoint;
 use crate::table::{Table, clock_table, journal_table};
-use crate::{apply, bases, buried, conflicts, filter, fold, groups, parked, quote, system, texts, trigger};
+use crate::{
+    apply, bases, buried, conflicts, filter, fold, groups, mapping, parked, quote, system, texts, trigger,
+};
 
 /// Flag of `cloudsync_init`: accept a key of one INTEGER PRIMARY KEY column.
 pub const ALLOW_INTEGER_KEY: i64 = 1;
@@ -248,6 +250,9 @@ pub fn logout(conn: &Connection) -> Result<()> {
             }
             if synced.conflicts {
                 conflicts::set(conn, &synced.name, keeping::CONFLICTS, &SqlValue::Text("on".to_owned()))?;
+            }
+            if let Some(place) = &synced.server_table {
+                mapping::set(conn, &synced.name, Some(&place.to_wire()))?;
             }
             if synced.filter.is_some() {
                 filter::set(conn, &synced.name, synced.filter.as_deref())?;

@@ -23,6 +23,7 @@ pub mod groups;
 pub mod inbox;
 pub mod init;
 pub mod losses;
+pub mod mapping;
 pub mod network;
 pub mod outbox;
 pub mod parked;

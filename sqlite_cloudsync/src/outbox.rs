@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::fold;
 use crate::groups;
 use crate::inbox;
+use crate::mapping;
 use crate::rejections::{self, Rejection};
 use crate::renewed::Renewed;
 use crate::savepoint::in_savepoint;
@@ -366,6 +367,7 @@ pub fn acknowledge(
     last_pass: bool,
 ) -> Result<Acknowledged> {
     apply::in_transaction(conn, || {
+        mapping::check_unchanged(conn, parcel.receipts.iter().map(|(table, _)| &table.synced))?;
         standing::stands(conn, parcel.changes.highest())?;
         settle(conn, parcel, &mut reply, last_pass)
     })

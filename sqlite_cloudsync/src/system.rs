@@ -2,6 +2,7 @@
 
 use cloudsync_shared::hlc::{DEFAULT_MAX_DRIFT, Version};
 use cloudsync_shared::id::{ColumnId, SiteId, SiteOrdinal};
+use cloudsync_shared::qualified::QualifiedName;
 use cloudsync_shared::schema::Algorithm;
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -59,6 +60,8 @@ pub struct SyncedTable {
     pub conflicts: bool,
     /// Which rows take part (see `filter`); `None`: all.
     pub filter: Option<String>,
+    /// Which table of the server it is (see `mapping`); `None`: the one of its name.
+    pub server_table: Option<QualifiedName>,
 }
 
 /// Whether the system tables exist.
@@ -315,20 +318,32 @@ pub fn tables(conn: &Connection) -> Result<Vec<SyncedTable>> {
                  SELECT 1 FROM main.cloudsync_table_settings
                  WHERE tbl_name = name AND col_name = '*' AND key = 'conflicts' AND value = 'on'),
                (SELECT value FROM main.cloudsync_table_settings
-                 WHERE tbl_name = name AND col_name = '*' AND key = 'filter')
+                 WHERE tbl_name = name AND col_name = '*' AND key = 'filter'),
+               (SELECT value FROM main.cloudsync_table_settings
+                 WHERE tbl_name = name AND col_name = '*' AND key = 'server_table')
                FROM main.cloudsync_tables ORDER BY id";
     let mut statement = conn.prepare_cached(sql)?;
     let rows = statement.query_map([], synced_table)?;
     let mut tables = Vec::new();
     for row in rows {
-        let (mut table, algorithm) = row?;
+        let (mut table, algorithm, server_table) = row?;
         table.algorithm = Algorithm::from_name(&algorithm)?;
+        table.server_table = server_table.map(|text| read_mapping(&table.name, &text)).transpose()?;
         tables.push(table);
     }
     Ok(tables)
 }
 
-fn synced_table(row: &Row<'_>) -> rusqlite::Result<(SyncedTable, String)> {
+fn read_mapping(table: &str, text: &str) -> Result<QualifiedName> {
+    QualifiedName::from_wire(text).ok_or_else(|| {
+        Error::state(format!(
+            "the setting server_table of table {table} is not one that cloudsync_set_schema wrote: delete it from \
+             cloudsync_table_settings, and call that again"
+        ))
+    })
+}
+
+fn synced_table(row: &Row<'_>) -> rusqlite::Result<(SyncedTable, String, Option<String>)> {
     let table = SyncedTable {
         id: row.get(0)?,
         name: row.get(1)?,
@@ -339,8 +354,9 @@ fn synced_table(row: &Row<'_>) -> rusqlite::Result<(SyncedTable, String)> {
         atomic: row.get(6)?,
         conflicts: row.get(7)?,
         filter: row.get(8)?,
+        server_table: None,
     };
-    Ok((table, row.get(2)?))
+    Ok((table, row.get(2)?, row.get(9)?))
 }
 
 /// The synced table of that name, by SQLite's rule for names: case does not count.

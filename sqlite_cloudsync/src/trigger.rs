@@ -375,6 +375,7 @@ mod tests {
                 atomic: false,
                 conflicts: false,
                 filter: None,
+                server_table: None,
             },
             info: TableInfo {
                 name: "t".to_owned(),

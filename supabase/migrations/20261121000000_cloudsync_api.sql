@@ -50,6 +50,31 @@ CREATE OR REPLACE FUNCTION public.cloudsync_pull_schema(bytea)
     SET search_path = public, extensions
     AS $$ SELECT extensions.cloudsync_pull_schema($1) $$;
 
+-- Makes tables for a device, in schema public if the device names no other. Nobody may call it by this: the
+-- tables belong to whoever does, and have no row-level security until their owner gives them some. To let a
+-- role make tables, grant it this function, the one behind it, and CREATE on the schema (docs/schema.md).
+-- Such a grant outlives another run of this file.
+DO $$
+DECLARE
+    role text;
+BEGIN
+    IF to_regprocedure('public.cloudsync_create_tables(bytea)') IS NOT NULL THEN
+        RETURN;
+    END IF;
+    CREATE FUNCTION public.cloudsync_create_tables(bytea)
+        RETURNS cloudsync_api."application/octet-stream"
+        LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE SECURITY INVOKER
+        SET search_path = public, extensions
+        AS 'SELECT extensions.cloudsync_create_tables($1)';
+    REVOKE ALL ON FUNCTION public.cloudsync_create_tables(bytea) FROM PUBLIC;
+    FOR role IN SELECT rolname FROM pg_catalog.pg_roles
+        WHERE rolname IN ('anon', 'authenticated', 'service_role')
+    LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION public.cloudsync_create_tables(bytea) FROM %I', role);
+    END LOOP;
+END
+$$;
+
 -- A new function may be called by everyone until that is taken away; then every right is given by name.
 -- The extension's own functions are left as they are: on Supabase they belong to another role, and schema
 -- extensions is not exposed.

@@ -135,7 +135,10 @@ mod tests {
         assert_eq!(config.listen.to_string(), "127.0.0.1:3000");
         assert_eq!(config.limits.body_bytes, 1_114_112);
         let database = &config.databases["main"];
-        assert_eq!(database.functions, ["cloudsync_push", "cloudsync_pull", "cloudsync_pull_schema"]);
+        assert_eq!(
+            database.functions,
+            ["cloudsync_push", "cloudsync_pull", "cloudsync_pull_schema", "cloudsync_create_tables"]
+        );
         assert_eq!((database.pool_size, database.pool_wait_seconds), (10, 10));
     }
 

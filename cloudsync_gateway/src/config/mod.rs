@@ -188,7 +188,9 @@ fn default_extra_search_path() -> Vec<String> {
 }
 
 fn default_functions() -> Vec<String> {
-    ["cloudsync_push", "cloudsync_pull", "cloudsync_pull_schema"].map(str::to_owned).to_vec()
+    ["cloudsync_push", "cloudsync_pull", "cloudsync_pull_schema", "cloudsync_create_tables"]
+        .map(str::to_owned)
+        .to_vec()
 }
 
 fn default_pool_size() -> usize {

@@ -4,6 +4,7 @@
 
 mod ask;
 mod calls;
+mod creation;
 mod errors;
 mod limits;
 mod migration;

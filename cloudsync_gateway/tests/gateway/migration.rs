@@ -46,15 +46,15 @@ fn the_functions_are_as_the_endpoint_needs_them() {
                 AND has_function_privilege(r.oid, p.oid, 'EXECUTE'))), E'\n' ORDER BY proname)
          FROM pg_proc p WHERE pronamespace = 'public'::regnamespace AND proname LIKE 'cloudsync%'",
     );
-    let expected = |name: &str, volatility: &str| {
-        format!(
-            "{name} {volatility} definer=f {{\"search_path=public, extensions\"}} {{anon,authenticated,service_role}}"
-        )
-    };
-    assert_eq!(
-        described,
-        [("cloudsync_pull", "s"), ("cloudsync_pull_schema", "s"), ("cloudsync_push", "v")]
-            .map(|(name, volatility)| expected(name, volatility))
-            .join("\n")
-    );
+    let everyone = "{anon,authenticated,service_role}";
+    let expected = [
+        ("cloudsync_create_tables", "v", ""),
+        ("cloudsync_pull", "s", everyone),
+        ("cloudsync_pull_schema", "s", everyone),
+        ("cloudsync_push", "v", everyone),
+    ];
+    let expected = expected.map(|(name, volatility, callers)| {
+        format!("{name} {volatility} definer=f {{\"search_path=public, extensions\"}} {callers}")
+    });
+    assert_eq!(described, expected.join("\n"));
 }

@@ -83,7 +83,7 @@ fn usual(database: &str) -> String {
 fn main_table(database: &str) -> String {
     format!(
         "[databases.main]\nurl = '{}'\nanon_role = 'anon'\nschemas = ['public', 'other']\npool_size = 8\n\
-         functions = ['cloudsync_push', 'cloudsync_pull', {FUNCTIONS}]\n",
+         functions = ['cloudsync_push', 'cloudsync_pull', 'cloudsync_create_tables', {FUNCTIONS}]\n",
         login_url(database)
     )
 }

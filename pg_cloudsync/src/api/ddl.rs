@@ -32,9 +32,6 @@ fn create_table(
 ) -> Result<Vec<String>> {
     let script =
         script.ok_or_else(|| PgError::new(SqlState::INVALID_PARAMETER, "the ddl argument is NULL"))?;
-    let schema = schema.ok_or_else(|| {
-        PgError::new(SqlState::INVALID_PARAMETER, "no schema is given, and the search path has none")
-            .with_hint("Name it: cloudsync_create_table('CREATE TABLE ...', 'app')")
-    })?;
+    let schema = schema.ok_or_else(create::no_schema)?;
     create::create(script, schema, Options::read(algorithm, flags)?)
 }

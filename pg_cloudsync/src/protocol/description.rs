@@ -6,7 +6,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::printed::Moment;
-use super::spi::{Arg, Mode, query};
+use super::spi::{Arg, Mode, Row, query};
 use super::table::{Table, TableColumn, find_tables};
 use super::types::Kind;
 use crate::error::{PgError, Result, SqlState};
@@ -98,9 +98,11 @@ fn describe_table(table: &Table, settings: &[Setting]) -> Result<Json> {
             on_table.insert(setting.key.clone(), json!(setting.value));
         }
     }
+    let (schema, name) = schema_and_name(table.oid)?;
     Ok(json!({
         "name": table.schema.name,
-        "schema": schema_name(table.oid)?,
+        "schema": schema,
+        "table": name,
         "algorithm": table.schema.algorithm.name(),
         "key": table.schema.key,
         "columns": columns,
@@ -108,12 +110,13 @@ fn describe_table(table: &Table, settings: &[Setting]) -> Result<Json> {
     }))
 }
 
-fn schema_name(oid: i64) -> Result<String> {
-    let sql = "SELECT CAST(n.nspname AS pg_catalog.text) FROM pg_catalog.pg_class c \
+fn schema_and_name(oid: i64) -> Result<(String, String)> {
+    let sql = "SELECT CAST(n.nspname AS pg_catalog.text), CAST(c.relname AS pg_catalog.text) \
+        FROM pg_catalog.pg_class c \
         JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
         WHERE c.oid OPERATOR(pg_catalog.=) CAST($1 AS pg_catalog.oid)";
-    let names = query(Mode::Read, sql, vec![Arg::Long(oid)], |row| row.known_text(1))?;
-    Ok(names.into_iter().next().unwrap_or_default())
+    let read = |row: &Row<'_, '_>| Ok((row.known_text(1)?, row.known_text(2)?));
+    Ok(query(Mode::Read, sql, vec![Arg::Long(oid)], read)?.into_iter().next().unwrap_or_default())
 }
 
 fn describe_column(

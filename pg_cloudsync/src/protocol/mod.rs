@@ -4,7 +4,7 @@
 //! row-level security decide; the metadata is read and written as the owner, in scopes that run
 //! nothing of the caller's. No function keeps state between calls.
 //!
-//! Import order: `printed`, `spi` → `types` → `set` → `table` → `identity` → `sites`, `cursor`, `rows`, `known` →
+//! Import order: `printed`, `spi` → `types` → `set` → `entries` → `table` → `identity` → `sites`, `cursor`, `rows`, `known` →
 //! `visible`, `view`, `item`, `lock`, `reread`, `sight`, `conflicts`, `texts` → `write` → `store` → `push`, `groups`, `cycles`, `pull`, `gone`, `changes`, `conflicts_view`, `description` →
 //! `payload`.
 
@@ -15,6 +15,7 @@ mod conflicts_view;
 mod cursor;
 mod cycles;
 mod description;
+mod entries;
 mod filter;
 mod gone;
 mod groups;
@@ -46,12 +47,13 @@ pub(crate) use view::relations_read;
 
 use std::panic::AssertUnwindSafe;
 
-use cloudsync_shared::message::Message;
+use cloudsync_shared::message::{CreateReply, Message};
 use cloudsync_shared::wire;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{PgTryBuilder, pg_extern};
 
 use crate::error::{PgError, Result, SqlState, or_report};
+use crate::setup::create;
 
 /// `cloudsync_push(bytea) returns bytea`: takes a device's writes.
 #[pg_extern(sql = false)]
@@ -63,6 +65,12 @@ fn cloudsync_push(request: &[u8]) -> Vec<u8> {
 #[pg_extern(sql = false)]
 fn cloudsync_pull(request: &[u8]) -> Vec<u8> {
     or_report(cleanly(|| answer_pull(request)))
+}
+
+/// `cloudsync_create_tables(bytea, schema text) returns bytea`: makes a device's tables, and syncs them.
+#[pg_extern(sql = false)]
+fn cloudsync_create_tables(request: Option<&[u8]>, schema: Option<&str>) -> Vec<u8> {
+    or_report(cleanly(|| answer_create(request.unwrap_or_default(), schema)))
 }
 
 /// `cloudsync_pull_schema(bytea) returns bytea`: tells a device which tables its user may read.
@@ -85,6 +93,16 @@ fn answer_pull(request: &[u8]) -> Result<Vec<u8>> {
         _ => return Err(wrong_message("cloudsync_pull takes a pull request or a gone request")),
     };
     Ok(wire::encode(&reply)?)
+}
+
+fn answer_create(request: &[u8], schema: Option<&str>) -> Result<Vec<u8>> {
+    match wire::decode(request)? {
+        Message::CreateRequest(request) => {
+            let tables = create::for_device(&request, schema)?;
+            Ok(wire::encode(&Message::CreateReply(CreateReply { tables }))?)
+        }
+        _ => Err(wrong_message("cloudsync_create_tables takes a create request")),
+    }
 }
 
 /// Runs an answer; an error of PostgreSQL's on the way goes on with its SQLSTATE and sentence alone,

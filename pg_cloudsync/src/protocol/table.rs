@@ -1,14 +1,15 @@
-//! What the protocol knows of a synced table: names, types and the caller's rights.
+//! What the protocol knows of a synced table: names, types and the caller's rights, none in a schema that the caller may not use.
 
 use std::collections::HashMap;
 
 use cloudsync_shared::id::ColumnId;
-use cloudsync_shared::schema::{Algorithm, Column, TableSchema};
+use cloudsync_shared::schema::{Column, TableSchema};
 
+use super::entries;
 use super::filter::{self, Filter};
-use super::spi::{Arg, Mode, Row, query};
+use super::spi::{Arg, Mode, query};
 use super::types::{ColumnType, Kind};
-use crate::error::PgError;
+use crate::error::{PgError, SqlState};
 use crate::ffi::owner::AsOwner;
 use crate::texts;
 
@@ -31,6 +32,13 @@ pub(super) struct TableColumn {
     pub(super) can_insert: bool,
     /// Whether the caller may set it.
     pub(super) can_update: bool,
+}
+
+impl TableColumn {
+    /// Whether the caller may do anything with it.
+    fn has_any_right(&self) -> bool {
+        self.can_select || self.can_insert || self.can_update
+    }
 }
 
 /// A synced table and what the caller may do with it.
@@ -86,9 +94,7 @@ impl Table {
 
     /// Whether the caller may do anything at all.
     pub(super) fn has_any_right(&self) -> bool {
-        let columns = self.keys.iter().chain(&self.columns);
-        self.can_delete
-            || columns.clone().any(|column| column.can_select || column.can_insert || column.can_update)
+        self.can_delete || self.keys.iter().chain(&self.columns).any(TableColumn::has_any_right)
     }
 
     /// The column with that number.
@@ -102,12 +108,15 @@ impl Table {
     }
 }
 
-/// Finds the synced tables of these names (`None`: all of them), parents before children.
+/// Finds the synced tables of these names (`None`: all of them), parents before children. A name is the one
+/// under which a table is synced, or its schema and name in the form of
+/// [`QualifiedName::to_wire`](cloudsync_shared::qualified::QualifiedName::to_wire). Told so, a table on which
+/// the caller has no right at all is not found: its name says no more than that of a table that is not there.
 ///
 /// # Errors
-/// The catalog cannot be read.
+/// A table is named in both ways, or the catalog cannot be read.
 pub(super) fn find_tables(mode: Mode, names: Option<&[String]>) -> Result<Vec<Table>, PgError> {
-    let entries = AsOwner::run(|| read_entries(mode, names))?;
+    let entries = AsOwner::run(|| entries::read(mode, names))?;
     let oids: Vec<i64> = entries.iter().map(|entry| entry.oid).collect();
     let mut attributes = read_attributes(mode, &oids)?;
     let references = read_references(mode, &oids)?;
@@ -126,6 +135,9 @@ pub(super) fn find_tables(mode: Mode, names: Option<&[String]>) -> Result<Vec<Ta
         };
         let own: Vec<Attribute> = attributes.extract_if(.., |attribute| attribute.oid == oid).collect();
         let (keys, columns) = split_keys(own);
+        if entry.is_by_schema && !can_delete && !keys.iter().chain(&columns).any(TableColumn::has_any_right) {
+            continue;
+        }
         let filter = filter::take(&mut filters, entry.id, &entry.name)?;
         let named = columns.iter().map(|column| (column.name.as_str(), column.id));
         let texts = texts::texts_of(&settings, i32::try_from(entry.id).unwrap_or_default(), named);
@@ -160,42 +172,21 @@ pub(super) fn find_tables(mode: Mode, names: Option<&[String]>) -> Result<Vec<Ta
             lines: texts.into_iter().map(|(id, _)| id).collect(),
         });
     }
+    check_named_once(&tables)?;
     Ok(parents_first(tables, &references))
 }
 
-struct Entry {
-    id: i64,
-    oid: i64,
-    name: String,
-    algorithm: Algorithm,
-    keeps_conflicts: bool,
-}
-
-fn read_entries(mode: Mode, names: Option<&[String]>) -> Result<Vec<Entry>, PgError> {
-    let read = |row: &Row<'_, '_>| {
-        Ok(Entry {
-            id: row.known_long(1)?,
-            oid: row.known_long(2)?,
-            name: row.known_text(3)?,
-            algorithm: Algorithm::from_name(&row.known_text(4)?)?,
-            keeps_conflicts: row.flag(5)?,
-        })
-    };
-    match names {
-        None => query(mode, &format!("{ENTRIES} ORDER BY id"), Vec::new(), read),
-        Some(names) => {
-            let names = names.iter().map(|name| Some(name.clone())).collect();
-            let sql = format!("{ENTRIES} WHERE name OPERATOR(pg_catalog.=) ANY ($1) ORDER BY id");
-            query(mode, &sql, vec![Arg::Texts(names)], read)
+/// What is done by name would be done twice to one table, unaware of the other time.
+fn check_named_once(tables: &[Table]) -> Result<(), PgError> {
+    for (at, table) in tables.iter().enumerate() {
+        if let Some(other) = tables.iter().skip(at + 1).find(|other| other.id == table.id) {
+            let (one, two, relation) = (&table.schema.name, &other.schema.name, &table.relation);
+            let message = format!("{one} and {two} are one table here, {relation}: sync it by one name");
+            return Err(PgError::new(SqlState::INVALID_PARAMETER, message));
         }
     }
+    Ok(())
 }
-
-const ENTRIES: &str = "SELECT CAST(id AS pg_catalog.int8), CAST(relation AS pg_catalog.int8), name, algorithm, \
-    EXISTS (SELECT FROM cloudsync.table_settings s WHERE s.table_id OPERATOR(pg_catalog.=) tables.id \
-        AND s.col_name OPERATOR(pg_catalog.=) '*' AND s.key OPERATOR(pg_catalog.=) 'conflicts' \
-        AND s.value OPERATOR(pg_catalog.=) 'on') \
-    FROM cloudsync.tables";
 
 struct Attribute {
     oid: i64,
@@ -253,11 +244,13 @@ SELECT CAST(a.attrelid AS pg_catalog.int8), CAST(a.attnum AS pg_catalog.int8), C
     n.nspname OPERATOR(pg_catalog.=) 'pg_catalog', t.typtype OPERATOR(pg_catalog.=) 'e',
     CASE WHEN own.typtype OPERATOR(pg_catalog.=) 'd' THEN 0 ELSE CAST(a.atttypmod AS pg_catalog.int8) END,
     pg_catalog.quote_ident(a.attname),
-    pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT'),
-    pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'INSERT'),
-    pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'UPDATE'),
+    s.open AND pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT'),
+    s.open AND pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'INSERT'),
+    s.open AND pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'UPDATE'),
     pg_catalog.substring(pg_catalog.format_type(t.oid, base.modifier), '\([^)]*\)')
 FROM pg_catalog.pg_attribute a
+JOIN (SELECT r.oid, pg_catalog.has_schema_privilege(r.relnamespace, 'USAGE') AS open FROM pg_catalog.pg_class r) s
+    ON s.oid OPERATOR(pg_catalog.=) a.attrelid
 JOIN pg_catalog.pg_type own ON own.oid OPERATOR(pg_catalog.=) a.atttypid
 CROSS JOIN LATERAL (
     WITH RECURSIVE d(type, kind, modifier) AS (
@@ -299,7 +292,7 @@ JOIN pg_catalog.pg_namespace s ON s.oid OPERATOR(pg_catalog.=) o.oprnamespace";
 /// For each table of `$1`: name, right to delete, triggers that may change a row, deferrable constraints.
 const RELATIONS: &str = r"
 SELECT CAST(r.oid AS pg_catalog.int8), pg_catalog.format('%I.%I', n.nspname, r.relname),
-    pg_catalog.has_table_privilege(r.oid, 'DELETE'),
+    pg_catalog.has_table_privilege(r.oid, 'DELETE') AND pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
     EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid OPERATOR(pg_catalog.=) r.oid
         AND NOT t.tgisinternal AND t.tgenabled OPERATOR(pg_catalog.<>) 'D'
         AND (t.tgtype OPERATOR(pg_catalog.&) CAST(3 AS pg_catalog.int2)) OPERATOR(pg_catalog.=) 3),

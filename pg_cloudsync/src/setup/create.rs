@@ -4,7 +4,12 @@
 //! A table that stands there already must be the one that the script describes: to compare them, the
 //! script's tables are made as temporary ones in a subtransaction that is undone.
 
+use std::collections::BTreeMap;
+
 use cloudsync_shared::ddl::{self, Table, Translation};
+use cloudsync_shared::message::CreateRequest;
+use cloudsync_shared::qualified::QualifiedName;
+use cloudsync_shared::schema::Algorithm;
 use pgrx::datum::DatumWithOid;
 use pgrx::{Spi, pg_sys};
 
@@ -23,45 +28,94 @@ const SCRATCH: &str = "pg_temp";
 /// The script cannot be translated; PostgreSQL refuses a statement; a table of one of the names is there
 /// and differs, or belongs to somebody else; or a table cannot be synced.
 pub fn create(script: &str, schema: &str, options: Options) -> Result<Vec<String>> {
-    let translation = translate(script, schema, options)?;
-    let mut found = Vec::with_capacity(translation.tables.len());
-    for table in &translation.tables {
-        found.push(lookup(schema, &table.name)?);
+    let tables = make(script, schema, options, BTreeMap::new())?;
+    for table in &tables {
+        setup::init(setup::names::resolve_owned(&place_of(table, schema))?, options)?;
     }
-    if found.iter().any(Option::is_some) {
-        compare(&translate(script, SCRATCH, options)?, schema, &found)?;
-    }
-    let is_new = |index: usize| found.get(index).is_some_and(Option::is_none);
-    let mut names = Vec::with_capacity(translation.tables.len());
-    for (index, table) in translation.tables.iter().enumerate() {
-        if is_new(index) {
-            run(&table.create)?;
-            table.indexes.iter().try_for_each(|index| run(index))?;
-        }
-        names.push(table.name.clone());
-    }
-    let new: Vec<&Table> = (translation.tables.iter().enumerate())
-        .filter(|(index, _)| is_new(*index))
-        .map(|(_, table)| table)
-        .collect();
-    for foreign_key in &translation.foreign_keys {
-        if new.iter().any(|table| is_of(foreign_key, schema, &table.name)) {
-            run(foreign_key)?;
+    Ok(tables.into_iter().map(|table| table.name).collect())
+}
+
+/// As [`create`], as a device asks for it: each table with its own algorithm and its own place. `schema` is
+/// that of tables that the device tells by a plain name. Answers the names that the device has for them.
+///
+/// # Errors
+/// As [`create`]; a table of the script is not among those told of; or no schema is given and one is needed.
+pub fn for_device(request: &CreateRequest, schema: Option<&str>) -> Result<Vec<String>> {
+    let mut places = BTreeMap::new();
+    for wish in &request.tables {
+        if let Some(place) = QualifiedName::from_wire(&wish.synced_as) {
+            places.insert(wish.name.to_ascii_lowercase(), place);
+        } else if schema.is_none() {
+            return Err(no_schema());
         }
     }
-    for name in &names {
-        let qualified = quote::qualified(schema, name);
-        setup::init(setup::names::resolve_owned(&qualified)?, options)?;
+    // Every table has its place then.
+    let schema = schema.unwrap_or(SCRATCH);
+    let tables = make(&request.script, schema, Options::of_device(Algorithm::Cls), places)?;
+    let mut names = Vec::with_capacity(tables.len());
+    for table in &tables {
+        let wish = request.tables.iter().find(|wish| wish.name.eq_ignore_ascii_case(&table.declared_name));
+        let wish = wish.ok_or_else(|| {
+            let message = format!("the request does not say how table {} is synced", table.declared_name);
+            PgError::new(SqlState::INVALID_PARAMETER, message)
+        })?;
+        let relation = setup::names::resolve_owned(&place_of(table, schema))?;
+        setup::init(relation, Options::of_device(wish.algorithm))?;
+        names.push(wish.synced_as.clone());
     }
     Ok(names)
 }
 
-fn translate(script: &str, schema: &str, options: Options) -> Result<Translation> {
+/// What is to be said where no schema is given and the search path has none.
+pub fn no_schema() -> PgError {
+    PgError::new(SqlState::INVALID_PARAMETER, "no schema is given, and the search path has none")
+        .with_hint("Name it: cloudsync_create_table('CREATE TABLE ...', 'app')")
+}
+
+type Places = BTreeMap<String, QualifiedName>;
+
+/// Makes the tables that are not there, and compares the others.
+fn make(script: &str, schema: &str, options: Options, places: Places) -> Result<Vec<Table>> {
+    let translation = translate(script, schema, options, places)?;
+    let mut found = Vec::with_capacity(translation.tables.len());
+    for table in &translation.tables {
+        found.push(lookup(&place_of(table, schema))?);
+    }
+    if found.iter().any(Option::is_some) {
+        compare(&translate(script, SCRATCH, options, Places::new())?, &translation, &found)?;
+    }
+    let new: Vec<&Table> = (translation.tables.iter().zip(&found))
+        .filter(|(_, found)| found.is_none())
+        .map(|(table, _)| table)
+        .collect();
+    for table in &new {
+        run(&table.create)?;
+        table.indexes.iter().try_for_each(|index| run(index))?;
+    }
+    for foreign_key in &translation.foreign_keys {
+        let alters =
+            |table: &&Table| is_of(foreign_key, table.schema.as_deref().unwrap_or(schema), &table.name);
+        if new.iter().any(alters) {
+            run(foreign_key)?;
+        }
+    }
+    Ok(translation.tables)
+}
+
+/// A table's schema and name, quoted.
+fn place_of(table: &Table, schema: &str) -> String {
+    quote::qualified(table.schema.as_deref().unwrap_or(schema), &table.name)
+}
+
+fn translate(script: &str, schema: &str, options: Options, places: Places) -> Result<Translation> {
     let options = ddl::Options {
         allow_integer_key: options.allows_integer_key(),
         allow_not_null: options.allows_not_null(),
         postgres: pg_sys::PG_VERSION_NUM / 10_000,
         schema: Some(schema.to_owned()),
+        // To be compared, a table needs none; and its parents may not be in the script.
+        foreign_keys: schema != SCRATCH,
+        places,
         ..ddl::Options::default()
     };
     ddl::translate(script, &options).map_err(|problems| {
@@ -80,21 +134,21 @@ fn is_of(statement: &str, schema: &str, name: &str) -> bool {
     })
 }
 
-fn lookup(schema: &str, name: &str) -> Result<Option<pg_sys::Oid>> {
-    let args: [DatumWithOid<'_>; 1] = [quote::qualified(schema, name).into()];
+fn lookup(qualified: &str) -> Result<Option<pg_sys::Oid>> {
+    let args: [DatumWithOid<'_>; 1] = [qualified.into()];
     let sql = "SELECT pg_catalog.to_regclass($1)::pg_catalog.oid";
     Ok(Spi::connect(|client| client.select(sql, Some(1), &args)?.first().get_one())?)
 }
 
 /// Compares the tables that are there with those of the script, translated for [`SCRATCH`].
-fn compare(script: &Translation, schema: &str, found: &[Option<pg_sys::Oid>]) -> Result<()> {
+fn compare(script: &Translation, placed: &Translation, found: &[Option<pg_sys::Oid>]) -> Result<()> {
     let wanted = describe_script(script)?;
     let mut differences = Vec::new();
-    for ((table, wanted), found) in script.tables.iter().zip(wanted).zip(found) {
+    for ((table, wanted), found) in placed.tables.iter().zip(wanted).zip(found) {
         let Some(relation) = found else { continue };
         let lines = differences_of(&describe(*relation)?, &wanted);
         if !lines.is_empty() {
-            let name = quote::qualified(schema, &table.name);
+            let name = place_of(table, SCRATCH);
             differences.push(format!("table {name} is there and differs: {}", lines.join("; ")));
         }
     }
@@ -120,7 +174,7 @@ fn describe_script(script: &Translation) -> Result<Vec<Vec<Described>>> {
             run(statement)?;
         }
         for table in &script.tables {
-            let relation = lookup(SCRATCH, &table.name)?;
+            let relation = lookup(&place_of(table, SCRATCH))?;
             let relation = relation.ok_or_else(|| PgError::internal("a table was made and is not there"))?;
             described.push(describe(relation)?);
         }

@@ -11,6 +11,7 @@ mod watch;
 pub use lines::{check_lines, is_text, lines_changed};
 
 use cloudsync_shared::capture::base_clock;
+use cloudsync_shared::qualified::QualifiedName;
 use cloudsync_shared::schema::Algorithm;
 use pgrx::datum::DatumWithOid;
 use pgrx::{Spi, pg_sys};
@@ -40,6 +41,12 @@ pub struct Options {
 }
 
 impl Options {
+    /// Of a table that a device has: it has accepted its own integer keys, and columns that are NOT NULL
+    /// without a default.
+    pub fn of_device(algorithm: Algorithm) -> Options {
+        Options { algorithm, flags: FLAG_INTEGER_KEY | FLAG_NOT_NULL }
+    }
+
     /// Reads the arguments of `cloudsync_init`.
     ///
     /// # Errors
@@ -184,22 +191,27 @@ fn forget(id: i32) -> Result<()> {
     run_with("DELETE FROM cloudsync.tables WHERE id = $1", &[id.into()])
 }
 
+/// Enters a table under the first of its names that is free: its own, or with its schema.
 fn register(relation: pg_sys::Oid, facts: &Facts, options: Options) -> Result<SyncedTable> {
-    let sql = "INSERT INTO cloudsync.tables (relation, name, algorithm, key_columns) VALUES ($1, \
-               CASE WHEN EXISTS (SELECT FROM cloudsync.tables t WHERE t.name = $3) \
-                   THEN $2 || '.' || $3 ELSE $3 END, $4, $5)";
+    let wire_name = QualifiedName::new(&facts.schema, &facts.name)?.to_wire();
+    let names = [facts.name.clone(), format!("{}.{}", facts.schema, facts.name), wire_name.clone()];
+    // A name of that form would be taken for a schema's table.
+    let names =
+        names.into_iter().filter(|name| QualifiedName::from_wire(name).is_none() || *name == wire_name);
+    let names: Vec<String> = names.collect();
+    let sql = "INSERT INTO cloudsync.tables (relation, name, algorithm, key_columns) \
+               SELECT $1, candidate, $3, $4 FROM unnest($2) WITH ORDINALITY AS given(candidate, place) \
+               WHERE NOT EXISTS (SELECT FROM cloudsync.tables t WHERE t.name = candidate) ORDER BY place LIMIT 1";
     let (key, _) = catalog::columns(relation)?;
     let key: Vec<i16> = key.iter().map(|column| column.attnum).collect();
-    let args: [DatumWithOid<'_>; 5] = [
-        relation.into(),
-        facts.schema.as_str().into(),
-        facts.name.as_str().into(),
-        options.algorithm.name().into(),
-        key.into(),
-    ];
+    let tried = names.join(", ");
+    let args: [DatumWithOid<'_>; 4] =
+        [relation.into(), names.into(), options.algorithm.name().into(), key.into()];
     run_with(sql, &args)?;
-    catalog::by_relation(relation)?
-        .ok_or_else(|| PgError::internal("cloudsync: a table that was just entered cannot be read"))
+    catalog::by_relation(relation)?.ok_or_else(|| {
+        let message = format!("other tables are synced under every name of {}: {tried}", facts.qualified);
+        PgError::new(SqlState::NOT_IN_STATE, message)
+    })
 }
 
 /// Makes the clock table and fills it for the rows that are there: set-based, and before its indexes.

@@ -1,5 +1,6 @@
 //! From what a user typed to a table.
 
+use cloudsync_shared::qualified::identifiers;
 use pgrx::datum::DatumWithOid;
 use pgrx::{Spi, pg_sys};
 
@@ -42,7 +43,7 @@ pub fn resolve(name: &str) -> Result<Option<pg_sys::Oid>> {
         return Err(PgError::new(SqlState::INVALID_PARAMETER, message));
     }
     let verbatim = || Some(name.split('.').map(str::to_owned).collect());
-    let readings = [parse(name), verbatim(), Some(vec![name.to_owned()])];
+    let readings = [identifiers(name), verbatim(), Some(vec![name.to_owned()])];
     for parts in readings.into_iter().flatten() {
         if let Some(relation) = lookup(&parts)? {
             return Ok(Some(relation));
@@ -82,46 +83,4 @@ fn lookup(parts: &[String]) -> Result<Option<pg_sys::Oid>> {
     let args: [DatumWithOid<'_>; 1] = [quoted.join(".").into()];
     let sql = "SELECT pg_catalog.to_regclass($1)::pg_catalog.oid";
     Ok(Spi::connect(|client| client.select(sql, Some(1), &args)?.first().get_one())?)
-}
-
-/// Reads a possibly qualified SQL name; `None` if it is not one.
-fn parse(name: &str) -> Option<Vec<String>> {
-    let mut parts = Vec::new();
-    let mut rest = name.trim();
-    loop {
-        let (part, after) = match rest.strip_prefix('"') {
-            Some(quoted) => parse_quoted(quoted)?,
-            None => {
-                let end = rest.find('.').unwrap_or(rest.len());
-                let (bare, after) = rest.split_at(end);
-                let bare = bare.trim();
-                let is_word = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '$';
-                if bare.is_empty() || !bare.chars().all(is_word) {
-                    return None;
-                }
-                (bare.to_lowercase(), after)
-            }
-        };
-        parts.push(part);
-        match after.trim_start().strip_prefix('.') {
-            Some(next) => rest = next.trim_start(),
-            None if after.trim().is_empty() => return Some(parts),
-            None => return None,
-        }
-    }
-}
-
-fn parse_quoted(text: &str) -> Option<(String, &str)> {
-    let mut name = String::new();
-    let mut letters = text.char_indices().peekable();
-    while let Some((at, letter)) = letters.next() {
-        if letter != '"' {
-            name.push(letter);
-        } else if letters.next_if(|(_, next)| *next == '"').is_some() {
-            name.push('"');
-        } else {
-            return Some((name, text.get(at + 1..)?));
-        }
-    }
-    None
 }

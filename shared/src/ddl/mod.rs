@@ -25,17 +25,18 @@ mod types;
 
 use crate::error::{Error, Result as CoreResult};
 
+pub use crate::wire::limits::MAX_SCRIPT_BYTES;
+
 pub use options::{Moments, NoCase, Options};
 pub use problem::{Note, Position, Problem};
-
-/// The longest script that is read, in bytes.
-pub const MAX_SCRIPT_BYTES: usize = 1 << 20;
 
 /// A table in PostgreSQL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
-    /// Its name, as the script has it.
+    /// Its name.
     pub name: String,
+    /// Its name as the script has it, which is the same unless [`Options::places`] says otherwise.
+    pub declared_name: String,
     /// The schema it is put into; `None`: the first of the server's `search_path`.
     pub schema: Option<String>,
     /// The columns of its primary key, in order.

@@ -1,5 +1,9 @@
 //! What an application may choose about a translation.
 
+use std::collections::BTreeMap;
+
+use crate::qualified::QualifiedName;
+
 /// How dates and times are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moments {
@@ -37,6 +41,20 @@ pub struct Options {
     pub postgres: u32,
     /// The schema of the tables; `None`: the first of the server's `search_path`.
     pub schema: Option<String>,
+    /// Whether foreign keys are made; their parents may be tables that the script does not have.
+    pub foreign_keys: bool,
+    /// Tables that are put elsewhere, or are there: by their names in the script, in lower case.
+    pub places: BTreeMap<String, QualifiedName>,
+}
+
+impl Options {
+    /// Where a table of the script belongs.
+    pub(super) fn place(&self, name: &str) -> (Option<&str>, String) {
+        match self.places.get(&name.to_ascii_lowercase()) {
+            Some(place) => (Some(&place.schema), place.table.clone()),
+            None => (self.schema.as_deref(), name.to_owned()),
+        }
+    }
 }
 
 impl Default for Options {
@@ -50,6 +68,8 @@ impl Default for Options {
             untyped_as_text: false,
             postgres: 15,
             schema: None,
+            foreign_keys: true,
+            places: BTreeMap::new(),
         }
     }
 }

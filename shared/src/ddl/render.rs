@@ -7,9 +7,9 @@ use super::types::PgType;
 
 /// A table's name with its schema.
 pub(super) fn table_name(name: &str, options: &Options) -> String {
-    match &options.schema {
-        Some(schema) => format!("{}.{}", quote::name(schema), quote::name(name)),
-        None => quote::name(name),
+    match options.place(name) {
+        (Some(schema), name) => format!("{}.{}", quote::name(schema), quote::name(&name)),
+        (None, name) => quote::name(&name),
     }
 }
 

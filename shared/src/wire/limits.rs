@@ -33,6 +33,9 @@ pub const MAX_SNAPSHOT_BYTES: usize = 128 * 1024;
 /// The longest message of a refusal, in bytes of UTF-8. Whoever makes a refusal cuts it before.
 pub const MAX_REFUSAL_BYTES: usize = 16 * 1024;
 
+/// The longest script of `CREATE TABLE` statements, in bytes of UTF-8.
+pub const MAX_SCRIPT_BYTES: usize = 1 << 20;
+
 /// The most row ids in the sets.
 pub const MAX_IDS: u64 = 1 << 28;
 

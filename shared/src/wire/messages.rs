@@ -4,12 +4,12 @@ use crate::error::{Error, Result};
 use crate::hlc::Millis;
 use crate::id::SiteId;
 use crate::message::{
-    Epoch, GoneReply, GoneRequest, Message, Next, Progress, PullReply, PullRequest, PushReply, PushRequest,
-    Snapshot, View,
+    CreateReply, Epoch, GoneReply, GoneRequest, Message, Next, Progress, PullReply, PullRequest, PushReply,
+    PushRequest, Snapshot, View,
 };
 use crate::varint::{self, Reader};
 use crate::wire::limits::{MAX_MILLIS, MAX_SNAPSHOT_BYTES, MAX_TABLES};
-use crate::wire::{batch, conflicts, groups, ids, results, stream};
+use crate::wire::{batch, conflicts, creation, groups, ids, results, stream};
 
 const PAYLOAD: u8 = 1;
 const PUSH_REQUEST: u8 = 2;
@@ -18,6 +18,8 @@ const PULL_REQUEST: u8 = 4;
 const PULL_REPLY: u8 = 5;
 const GONE_REQUEST: u8 = 6;
 const GONE_REPLY: u8 = 7;
+const CREATE_REQUEST: u8 = 8;
+const CREATE_REPLY: u8 = 9;
 
 const VIEW_BYTES: usize = 16;
 
@@ -71,6 +73,14 @@ pub fn put(out: &mut Vec<u8>, message: &Message) -> Result<u8> {
             ids::put_sets(out, &reply.gone)?;
             GONE_REPLY
         }
+        Message::CreateRequest(request) => {
+            creation::put_request(out, request)?;
+            CREATE_REQUEST
+        }
+        Message::CreateReply(reply) => {
+            put_names(out, &reply.tables)?;
+            CREATE_REPLY
+        }
     })
 }
 
@@ -107,6 +117,8 @@ pub fn read(kind: u8, input: &mut Reader<'_>) -> Result<Message> {
             let epoch = Epoch(input.array()?);
             Message::GoneReply(GoneReply { epoch, gone: ids::sets(input)? })
         }
+        CREATE_REQUEST => Message::CreateRequest(creation::read_request(input)?),
+        CREATE_REPLY => Message::CreateReply(CreateReply { tables: read_names(input)? }),
         _ => {
             return Err(Error::unsupported(format!(
                 "this build of cloudsync does not know messages of kind {kind}: update cloudsync on this side"
@@ -121,10 +133,7 @@ pub fn read(kind: u8, input: &mut Reader<'_>) -> Result<Message> {
 
 fn put_pull_request(out: &mut Vec<u8>, request: &PullRequest) -> Result<()> {
     put_sender(out, request.site, request.epoch);
-    stream::put_count(out, request.tables.len(), TABLES, MAX_TABLES)?;
-    for table in &request.tables {
-        stream::put_name(out, table)?;
-    }
+    put_names(out, &request.tables)?;
     put_option(out, request.from.as_ref(), put_snapshot)?;
     put_option(out, request.progress.as_ref(), put_progress)?;
     varint::put_u64(out, u64::from(request.max_bytes));
@@ -133,12 +142,21 @@ fn put_pull_request(out: &mut Vec<u8>, request: &PullRequest) -> Result<()> {
 
 fn read_pull_request(input: &mut Reader<'_>) -> Result<PullRequest> {
     let (site, epoch) = read_sender(input)?;
-    let tables = stream::count(input, 1, TABLES, MAX_TABLES)?;
-    let tables = (0..tables).map(|_| stream::name(input)).collect::<Result<Vec<_>>>()?;
+    let tables = read_names(input)?;
     let from = read_option(input, read_snapshot)?;
     let progress = read_option(input, read_progress)?;
     let max_bytes = input.u32()?;
     Ok(PullRequest { site, epoch, tables, from, progress, max_bytes, held: ids::sets(input)? })
+}
+
+fn put_names(out: &mut Vec<u8>, names: &[String]) -> Result<()> {
+    stream::put_count(out, names.len(), TABLES, MAX_TABLES)?;
+    names.iter().try_for_each(|name| stream::put_name(out, name))
+}
+
+fn read_names(input: &mut Reader<'_>) -> Result<Vec<String>> {
+    let count = stream::count(input, 1, TABLES, MAX_TABLES)?;
+    (0..count).map(|_| stream::name(input)).collect()
 }
 
 fn put_pull_reply(out: &mut Vec<u8>, reply: &PullReply) -> Result<()> {

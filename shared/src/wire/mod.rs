@@ -9,6 +9,7 @@ mod allowance;
 mod batch;
 mod column;
 mod conflicts;
+mod creation;
 mod fixed;
 mod groups;
 mod header;

@@ -9,8 +9,8 @@ use cloudsync_shared::hlc::{Millis, Version};
 use cloudsync_shared::id::{CausalLength, RowId, SiteId};
 use cloudsync_shared::key::Key;
 use cloudsync_shared::message::{
-    Bases, Epoch, GoneReply, GoneRequest, LostText, LostValue, Message, Next, Progress, PullReply,
-    PullRequest, PushReply, PushRequest, RowResult, Snapshot, View,
+    Bases, CreateReply, CreateRequest, Epoch, GoneReply, GoneRequest, LostText, LostValue, Message, Next,
+    Progress, PullReply, PullRequest, PushReply, PushRequest, RowResult, Snapshot, TableWish, View,
 };
 use cloudsync_shared::port::Refusal;
 use cloudsync_shared::schema::Algorithm;
@@ -38,7 +38,19 @@ pub fn message() -> impl Strategy<Value = Message> {
         1 => pull_reply(),
         1 => gone_request(),
         1 => (epoch(), id_sets()).prop_map(|(epoch, gone)| Message::GoneReply(GoneReply { epoch, gone })),
+        1 => create_request(),
+        1 => vec(".{0,8}", 0..4).prop_map(|tables| Message::CreateReply(CreateReply { tables })),
     ]
+}
+
+fn create_request() -> impl Strategy<Value = Message> {
+    let wish = (".{0,8}", 1..=4u8, ".{0,8}").prop_map(|(name, number, synced_as)| TableWish {
+        name,
+        algorithm: Algorithm::from_number(number).expect("four algorithms"),
+        synced_as,
+    });
+    (".{0,40}", vec(wish, 0..4))
+        .prop_map(|(script, tables)| Message::CreateRequest(CreateRequest { script, tables }))
 }
 
 /// Any batch of changes that keeps the rules of its types.

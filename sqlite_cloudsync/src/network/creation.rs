@@ -1,10 +1,13 @@
 //! Tables that the server does not sync, made there from the device's own `CREATE TABLE`, where the
 //! setting `create_tables` asks for it.
 
+use cloudsync_shared::message::{CreateRequest, Message, TableWish};
+use cloudsync_shared::wire;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use crate::error::{Error, Result};
+use crate::mapping::ServerNames;
 use crate::network::interrupt::Interrupt;
 use crate::network::transport::Transport;
 use crate::system;
@@ -25,26 +28,34 @@ pub fn is_wanted(conn: &Connection) -> Result<bool> {
     }
 }
 
-/// Makes these tables on the server: those of one algorithm in one script, so that they may refer to one
-/// another.
+/// Makes these tables on the server, all in one script, so that they may refer to one another.
 ///
 /// # Errors
 /// The server cannot be reached, a table cannot be translated or is there and differs, or the user may not
 /// make tables.
-pub fn create(conn: &Connection, transport: &mut dyn Transport, tables: &[String]) -> Result<()> {
-    let mut scripts: Vec<(&'static str, String)> = Vec::new();
-    for name in tables {
-        let algorithm = system::require_table(conn, name)?.algorithm.name();
-        let statements = statements(conn, name)?;
-        match scripts.iter_mut().find(|(of, _)| *of == algorithm) {
-            Some((_, script)) => script.push_str(&statements),
-            None => scripts.push((algorithm, statements)),
+pub fn create(
+    conn: &Connection,
+    transport: &mut dyn Transport,
+    names: &ServerNames,
+    tables: &[String],
+) -> Result<()> {
+    let mut request = CreateRequest { script: String::new(), tables: Vec::new() };
+    for table in system::tables(conn)? {
+        let is_made = tables.contains(&table.name);
+        if is_made {
+            request.script.push_str(&statements(conn, &table.name)?);
+        }
+        // The others may be referred to under their names here.
+        if is_made || table.server_table.is_some() {
+            let synced_as = names.there(&table.name);
+            request.tables.push(TableWish { name: table.name, algorithm: table.algorithm, synced_as });
         }
     }
-    for (algorithm, script) in scripts {
-        transport.create_tables(&script, algorithm, &Interrupt::of(conn))?;
+    let request = wire::encode(&Message::CreateRequest(request))?;
+    match wire::decode(&transport.create_tables(&request, &Interrupt::of(conn))?)? {
+        Message::CreateReply(_) => Ok(()),
+        _ => Err(Error::network("the server answered a wish for tables with another message")),
     }
-    Ok(())
 }
 
 /// The statements that made a table and its indexes.

@@ -21,6 +21,7 @@ pub use http::TokenProvider;
 pub use interrupt::Interrupt;
 pub use progress::{Phase, Progress, ProgressCallback};
 pub use session::{SendReport, sync};
+pub use state::ServerState;
 pub use transport::Transport;
 
 /// An error and its causes in one line.

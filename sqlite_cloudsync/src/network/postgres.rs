@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio_postgres::{Client, Config, Statement};
 
 use crate::error::{Error, Result};
-use crate::init;
 use crate::network::chunks::ChunkSize;
 use crate::network::describe;
 use crate::network::driver::Driver;
@@ -18,10 +17,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes of values in one request: larger than over HTTP, as no proxy stands between.
 const CHUNK_BYTES: usize = 4 << 20;
-
-/// Flags of `cloudsync_create_table`: the device has accepted its own integer keys, and columns that are NOT
-/// NULL without a default.
-const DEVICE_FLAGS: i64 = init::ALLOW_INTEGER_KEY | init::ALLOW_NOT_NULL;
 
 /// An open connection. Dropping it closes it.
 pub struct PostgresTransport {
@@ -61,6 +56,15 @@ impl PostgresTransport {
         self.is_abandoned |= called.is_err();
         called?.and_then(|row| row.try_get(0)).map_err(|error| database_error(&error))
     }
+
+    /// Calls a function that is not worth preparing for every connection.
+    fn call_seldom(&mut self, function: &str, request: &[u8], interrupt: &Interrupt<'_>) -> Result<Vec<u8>> {
+        let sql = format!("SELECT {}.{function}($1::bytea)", self.schema);
+        let prepared = self.driver.run(interrupt, self.client.prepare(&sql));
+        self.is_abandoned |= prepared.is_err();
+        let statement = prepared?.map_err(|error| database_error(&error))?;
+        self.call(&statement, request, interrupt)
+    }
 }
 
 impl Transport for PostgresTransport {
@@ -75,21 +79,11 @@ impl Transport for PostgresTransport {
     }
 
     fn pull_schema(&mut self, request: &[u8], interrupt: &Interrupt<'_>) -> Result<Vec<u8>> {
-        let sql = format!("SELECT {}.cloudsync_pull_schema($1::bytea)", self.schema);
-        let prepared = self.driver.run(interrupt, self.client.prepare(&sql));
-        self.is_abandoned |= prepared.is_err();
-        let statement = prepared?.map_err(|error| database_error(&error))?;
-        self.call(&statement, request, interrupt)
+        self.call_seldom("cloudsync_pull_schema", request, interrupt)
     }
 
-    fn create_tables(&mut self, script: &str, algorithm: &str, interrupt: &Interrupt<'_>) -> Result<()> {
-        let sql = format!(
-            "SELECT {}.cloudsync_create_table($1, algorithm => $2, flags => {DEVICE_FLAGS})",
-            self.schema
-        );
-        let called = self.driver.run(interrupt, self.client.execute(&sql, &[&script, &algorithm]));
-        self.is_abandoned |= called.is_err();
-        called?.map(|_| ()).map_err(|error| database_error(&error))
+    fn create_tables(&mut self, request: &[u8], interrupt: &Interrupt<'_>) -> Result<Vec<u8>> {
+        self.call_seldom("cloudsync_create_tables", request, interrupt)
     }
 
     fn chunk(&mut self) -> &mut ChunkSize {

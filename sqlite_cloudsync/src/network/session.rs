@@ -4,7 +4,7 @@
 use cloudsync_shared::hlc::Millis;
 use cloudsync_shared::id::SiteId;
 use cloudsync_shared::message::{
-    Epoch, GoneRequest, Message, Next, PullReply, PullRequest, PushReply, PushRequest, Snapshot,
+    Epoch, GoneRequest, Message, Next, PullReply, PullRequest, PushReply, PushRequest, Snapshot, View,
 };
 use cloudsync_shared::wire;
 use roaring::RoaringTreemap;
@@ -12,6 +12,7 @@ use rusqlite::Connection;
 
 use crate::error::{Error, Result};
 use crate::inbox::{self, Received};
+use crate::mapping::ServerNames;
 use crate::network::creation;
 use crate::network::interrupt::Interrupt;
 use crate::network::pieces;
@@ -44,6 +45,8 @@ pub struct Session<'a> {
     callback: Option<ProgressCallback>,
     /// The server's clock when it last answered.
     server_time: Millis,
+    /// The names of the tables in the last request.
+    names: ServerNames,
 }
 
 /// Sends and receives. `first` says that it is the first time on this connection.
@@ -87,7 +90,8 @@ impl<'a> Session<'a> {
         if system::site_id(conn)?.is_none() {
             return Err(Error::state("no table is synced yet: SELECT cloudsync_init('your_table')"));
         }
-        Ok(Session { conn, transport, callback, server_time: apply::now() })
+        let names = ServerNames::load(conn)?;
+        Ok(Session { conn, transport, callback, server_time: apply::now(), names })
     }
 
     /// This database's site id, which may become another during a sync (see `twin`).
@@ -102,23 +106,43 @@ impl<'a> Session<'a> {
     }
 
     /// Sends everything unsent. Where the setting `create_tables` is on, tables that the server does not
-    /// sync are made there, and sent then.
+    /// sync are made there before.
     ///
     /// # Errors
     /// As [`sync`].
     pub fn send(&mut self) -> Result<SendReport> {
-        let first = self.send_unsent()?;
-        if first.unknown_tables.is_empty() || !creation::is_wanted(self.conn)? {
-            return Ok(first);
+        if !creation::is_wanted(self.conn)? {
+            return self.send_unsent();
         }
-        match creation::create(self.conn, self.transport, &first.unknown_tables) {
-            Ok(()) => {
-                let second = self.send_unsent()?;
-                Ok(SendReport { rejected: first.rejected + second.rejected, ..second })
-            }
+        let lacking = self.lacking_tables()?;
+        if lacking.is_empty() {
+            return self.send_unsent();
+        }
+        match creation::create(self.conn, self.transport, &self.names, &lacking) {
+            Ok(()) => self.send_unsent(),
             Err(error) if error.is_transient() => Err(error),
-            Err(error) => Ok(SendReport { not_created: Some(error.to_string()), ..first }),
+            Err(error) => {
+                let mut report = self.send_unsent()?;
+                report.not_created = Some(error.to_string());
+                let known = report.unknown_tables.clone();
+                report.unknown_tables.extend(lacking.into_iter().filter(|table| !known.contains(table)));
+                Ok(report)
+            }
         }
+    }
+
+    /// The tables that the server does not sync, of those of which this is possible: it is asked for their
+    /// views, by a pull without rows.
+    fn lacking_tables(&mut self) -> Result<Vec<String>> {
+        let mut tables = state::tables_unseen(self.conn)?;
+        let here = Table::all(self.conn)?;
+        tables.retain(|name| here.iter().any(|table| table.schema.name == *name));
+        if tables.is_empty() {
+            return Ok(Vec::new());
+        }
+        let reply = self.ask_views(tables.clone())?;
+        let lacking = tables.into_iter().zip(reply.views).filter(|(_, view)| *view == View::default());
+        Ok(lacking.map(|(table, _)| table).collect())
     }
 
     /// Sends everything unsent: a pass over all of it, and one more over what was refused, as a refusal
@@ -221,12 +245,17 @@ impl<'a> Session<'a> {
 
     /// The server's time, by a pull that asks for nothing.
     fn ask_time(&mut self) -> Result<Millis> {
+        Ok(self.ask_views(Vec::new())?.server_time)
+    }
+
+    /// What the server says of tables beside their rows.
+    fn ask_views(&mut self, tables: Vec<String>) -> Result<PullReply> {
         let state = ServerState::load(self.conn)?;
         let (site, epoch, from) = (self.site()?, state.epoch, state.cursor);
-        let (tables, held) = (Vec::new(), Vec::new());
-        let request = PullRequest { site, epoch, tables, from, progress: None, held, max_bytes: 0 };
+        let request =
+            PullRequest { site, epoch, tables, from, progress: None, held: Vec::new(), max_bytes: 0 };
         match self.pull(Message::PullRequest(request))? {
-            Message::PullReply(reply) => Ok(reply.server_time),
+            Message::PullReply(reply) => Ok(reply),
             _ => Err(Error::network("the server answered a pull with another message")),
         }
     }
@@ -268,6 +297,7 @@ impl<'a> Session<'a> {
             Purpose::Whole | Purpose::Sight => None,
         };
         let site = self.site()?;
+        let names = ServerNames::load(self.conn)?;
         // Of a download that was cut, the pages before may have had hidden rows.
         let mut hidden = ServerState::load(self.conn)?.progress.is_some();
         loop {
@@ -309,7 +339,11 @@ impl<'a> Session<'a> {
                 if hidden || from.is_none() {
                     self.remove_gone(from.clone(), tables, received)?;
                 }
-                return self.finish_download(purpose, tables, end, site);
+                // A table that was mapped elsewhere since is not downloaded.
+                return in_savepoint(self.conn, || {
+                    names.check(self.conn)?;
+                    self.finish_download(purpose, tables, end, site)
+                });
             }
         }
     }
@@ -334,7 +368,9 @@ impl<'a> Session<'a> {
                 Some(snapshot)
             }
         };
+        let names = &self.names;
         let page = inbox::apply_page(self.conn, reply.changes, reply.server_time, |conn| {
+            names.check(conn)?;
             match purpose {
                 Purpose::News => state::mark_stale(conn, tables, &reply.views)?,
                 Purpose::Whole | Purpose::Sight => state::keep_views(conn, tables, &reply.views)?,
@@ -347,25 +383,23 @@ impl<'a> Session<'a> {
     }
 
     fn finish_download(
-        &mut self,
+        &self,
         purpose: Purpose,
         tables: &[String],
         end: Snapshot,
         site: SiteId,
     ) -> Result<()> {
-        in_savepoint(self.conn, || {
-            let mut state = ServerState::load(self.conn)?;
-            if purpose == Purpose::News || state.cursor.is_none() {
-                state.cursor = Some(end);
-                state.store(self.conn)?;
-                sent::set_since_download(self.conn, false)?;
-            }
-            // Under a new site id all is to be downloaded anew.
-            if purpose != Purpose::News && site == self.site()? {
-                state::set_pulled(self.conn, tables, Pulled::All)?;
-            }
-            Ok(())
-        })
+        let mut state = ServerState::load(self.conn)?;
+        if purpose == Purpose::News || state.cursor.is_none() {
+            state.cursor = Some(end);
+            state.store(self.conn)?;
+            sent::set_since_download(self.conn, false)?;
+        }
+        // Under a new site id all is to be downloaded anew.
+        if purpose != Purpose::News && site == self.site()? {
+            state::set_pulled(self.conn, tables, Pulled::All)?;
+        }
+        Ok(())
     }
 
     /// Asks which of the held rows are gone, if there are any, and removes them.
@@ -435,11 +469,10 @@ impl<'a> Session<'a> {
     }
 
     fn push(&mut self, request: PushRequest) -> Result<PushReply> {
-        let bytes = wire::encode(&Message::PushRequest(request))?;
+        let bytes = self.encode(Message::PushRequest(request))?;
         let answer = self.transport.push(&bytes, &Interrupt::of(self.conn))?;
-        match wire::decode(&answer)? {
+        match self.decode(&answer)? {
             Message::PushReply(reply) => {
-                self.transport.chunk().worked();
                 self.server_time = reply.server_time;
                 Ok(reply)
             }
@@ -448,9 +481,23 @@ impl<'a> Session<'a> {
     }
 
     fn pull(&mut self, request: Message) -> Result<Message> {
-        let bytes = wire::encode(&request)?;
-        let reply = wire::decode(&self.transport.pull(&bytes, &Interrupt::of(self.conn))?)?;
+        let bytes = self.encode(request)?;
+        let answer = self.transport.pull(&bytes, &Interrupt::of(self.conn))?;
+        self.decode(&answer)
+    }
+
+    /// A request's bytes, in which tables have the names that they have on the server.
+    fn encode(&mut self, mut request: Message) -> Result<Vec<u8>> {
+        self.names = ServerNames::load(self.conn)?;
+        self.names.outward(&mut request);
+        Ok(wire::encode(&request)?)
+    }
+
+    /// An answer, in which tables have the names that they have here.
+    fn decode(&mut self, answer: &[u8]) -> Result<Message> {
+        let mut reply = wire::decode(answer)?;
         self.transport.chunk().worked();
+        self.names.inward(&mut reply)?;
         Ok(reply)
     }
 

@@ -115,6 +115,19 @@ pub fn tables_pulled(conn: &Connection, pulled: Pulled) -> Result<Vec<String>> {
     Ok(names.collect::<rusqlite::Result<_>>()?)
 }
 
+/// The tables that the server may not sync: those that were never downloaded, and those of which it knew no
+/// view when they were.
+///
+/// # Errors
+/// The database failed.
+pub fn tables_unseen(conn: &Connection) -> Result<Vec<String>> {
+    let sql = "SELECT name FROM main.cloudsync_tables
+               WHERE pulled = 0 OR (view_columns IS 0 AND view_rows IS 0) ORDER BY id";
+    let mut query = conn.prepare_cached(sql)?;
+    let names = query.query_map([], |row| row.get(0))?;
+    Ok(names.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Notes the state of some tables.
 ///
 /// # Errors

@@ -25,11 +25,11 @@ pub trait Transport {
     /// As [`Transport::push`].
     fn pull_schema(&mut self, request: &[u8], interrupt: &Interrupt<'_>) -> Result<Vec<u8>>;
 
-    /// Calls `cloudsync_create_table` with a script of SQLite's and the algorithm of its tables.
+    /// Calls `cloudsync_create_tables` with a message of the wire format and returns its answer.
     ///
     /// # Errors
-    /// As [`Transport::push`]; the way does not lead to that function.
-    fn create_tables(&mut self, script: &str, algorithm: &str, interrupt: &Interrupt<'_>) -> Result<()>;
+    /// As [`Transport::push`].
+    fn create_tables(&mut self, request: &[u8], interrupt: &Interrupt<'_>) -> Result<Vec<u8>>;
 
     /// How much one request or answer should hold. It is for the session to change.
     fn chunk(&mut self) -> &mut ChunkSize;

@@ -1,6 +1,7 @@
 //! The server's answer to `cloudsync_pull_schema`, read with suspicion: names are only ever quoted, types
 //! are words of a short list, defaults are values. Nothing of it is run as SQL.
 
+use cloudsync_shared::qualified::QualifiedName;
 use serde_json::{Map, Value as Json};
 
 use crate::error::{Error, Result};
@@ -20,6 +21,8 @@ const TYPES: [&str; 5] = ["INTEGER", "BIGINT", "REAL", "TEXT", "BLOB"];
 pub struct TableDescription {
     /// The name under which it is synced.
     pub name: String,
+    /// Its schema and name.
+    pub place: QualifiedName,
     /// How its rows merge.
     pub algorithm: String,
     /// The key columns, in key order.
@@ -76,8 +79,10 @@ fn read_table(json: &Json) -> Result<TableDescription> {
         return Err(wrong(&format!("has a table of more than {MAX_COLUMNS} columns")));
     }
     let key = list(json, "key")?.iter().map(|name| name.as_str().map(str::to_owned));
+    let place = QualifiedName::new(&text(json, "schema")?, &text(json, "table")?);
     let table = TableDescription {
         name: text(json, "name")?,
+        place: place.map_err(|_| wrong("has a table whose name PostgreSQL does not take"))?,
         algorithm: text(json, "algorithm")?,
         key: key.collect::<Option<_>>().ok_or_else(|| wrong("has a key column without a name"))?,
         columns: columns.iter().map(read_column).collect::<Result<_>>()?,

@@ -1,6 +1,7 @@
 //! `cloudsync_network_pull_schema`: makes the tables that the server syncs and its user may read.
 
 mod description;
+mod names;
 
 use rusqlite::Connection;
 use rusqlite::types::Value as SqlValue;
@@ -9,7 +10,7 @@ use crate::catalog::{self, TableInfo};
 use crate::error::{Error, Result};
 use crate::network::{Interrupt, Transport};
 use crate::savepoint::in_savepoint;
-use crate::{functions, init, quote, system};
+use crate::{functions, init, mapping, quote, system};
 use description::{ColumnDescription, TableDescription};
 
 /// What the server is told: nothing yet.
@@ -31,11 +32,12 @@ pub fn pull(conn: &Connection, transport: &mut dyn Transport) -> Result<usize> {
 
 fn make(conn: &Connection, tables: &[TableDescription]) -> Result<usize> {
     in_savepoint(conn, || {
+        let names = names::choose(conn, tables)?;
         let (mut made, mut differences) = (0, Vec::new());
-        for table in tables {
-            match catalog::describe(conn, &table.name)? {
+        for (table, name) in tables.iter().zip(&names) {
+            match catalog::describe(conn, name)? {
                 None => {
-                    conn.execute_batch(&create_table(table))?;
+                    conn.execute_batch(&create_table(table, name))?;
                     made += 1;
                 }
                 Some(info) => {
@@ -51,8 +53,8 @@ fn make(conn: &Connection, tables: &[TableDescription]) -> Result<usize> {
             let list = differences.join("; ");
             return Err(Error::state(format!("the server's tables do not fit those here: {list}")));
         }
-        for table in tables {
-            sync(conn, table)?;
+        for (table, name) in tables.iter().zip(&names) {
+            sync(conn, table, name)?;
         }
         Ok(made)
     })
@@ -60,27 +62,31 @@ fn make(conn: &Connection, tables: &[TableDescription]) -> Result<usize> {
 
 /// Begins to sync a table, with the server's settings. The server has decided that its keys and its
 /// columns without a default will do.
-fn sync(conn: &Connection, table: &TableDescription) -> Result<()> {
+fn sync(conn: &Connection, table: &TableDescription, name: &str) -> Result<()> {
     let flags = init::ALLOW_INTEGER_KEY | init::ALLOW_NOT_NULL;
-    init::init(conn, &table.name, &table.algorithm, flags)?;
+    init::init(conn, name, &table.algorithm, flags)?;
+    let synced = system::require_table(conn, name)?;
+    if synced.server_table.is_none() && synced.name != table.name {
+        mapping::set(conn, &synced.name, Some(&table.place.to_wire()))?;
+    }
     let on_table = table.settings.iter().map(|setting| ("*", setting));
     let on_columns = table
         .columns
         .iter()
         .flat_map(|column| column.settings.iter().map(move |setting| (column.name.as_str(), setting)));
     for (column, (key, value)) in on_table.chain(on_columns) {
-        if system::table_setting(conn, &table.name, column, key)?.as_ref() != Some(value) {
-            functions::set_setting(conn, &table.name, column, key, &SqlValue::Text(value.clone()))?;
+        if system::table_setting(conn, &synced.name, column, key)?.as_ref() != Some(value) {
+            functions::set_setting(conn, &synced.name, column, key, &SqlValue::Text(value.clone()))?;
         }
     }
     Ok(())
 }
 
-fn create_table(table: &TableDescription) -> String {
+fn create_table(table: &TableDescription, name: &str) -> String {
     let mut lines: Vec<String> =
         table.columns.iter().map(|column| define(column, table.key.contains(&column.name))).collect();
     lines.push(format!("PRIMARY KEY ({})", quote::list(table.key.iter().map(String::as_str))));
-    format!("CREATE TABLE {} (\n    {}\n)", quote::main(&table.name), lines.join(",\n    "))
+    format!("CREATE TABLE {} (\n    {}\n)", quote::main(name), lines.join(",\n    "))
 }
 
 fn define(column: &ColumnDescription, is_key: bool) -> String {
@@ -101,14 +107,14 @@ fn differences_of(info: &TableInfo, table: &TableDescription) -> Vec<String> {
     let here: Vec<&str> = info.key.iter().map(|column| column.name.as_str()).collect();
     if here.len() != table.key.len() || !here.iter().zip(&table.key).all(|(here, there)| same(here, there)) {
         let (here, there) = (here.join(", "), table.key.join(", "));
-        found.push(format!("table {} has the key ({here}), and on the server ({there})", table.name));
+        found.push(format!("table {} has the key ({here}), and on the server ({there})", info.name));
     }
     for column in info.stored_columns() {
         if !table.columns.iter().any(|there| same(&column.name, &there.name)) {
             found.push(format!(
                 "table {} has a column {} that the server does not have, or not for this user: drop it, or \
                  add it there",
-                table.name, column.name
+                info.name, column.name
             ));
         }
     }

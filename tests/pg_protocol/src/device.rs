@@ -273,7 +273,14 @@ fn row(
     }
 }
 
-fn call(client: &mut Client, function: &str, message: &Message) -> Result<Message, postgres::Error> {
+/// Calls one of the protocol's functions.
+///
+/// # Errors
+/// The server refused the call.
+///
+/// # Panics
+/// Its answer is no message.
+pub fn call(client: &mut Client, function: &str, message: &Message) -> Result<Message, postgres::Error> {
     let request = wire::encode(message).expect("a test's message is sound");
     let reply: Vec<u8> = client.query_one(&format!("SELECT {function}($1)"), &[&request])?.get(0);
     Ok(wire::decode(&reply).expect("the server's bytes are sound"))

@@ -123,15 +123,17 @@ impl Builder<'_> {
             let Some(plan) = self.plans.get(at) else { continue };
             let is_late = |which: usize| late.contains(&(at, which));
             let of_table = |late: bool| {
-                let all = plan.foreign_keys.iter().enumerate();
+                let all = plan.foreign_keys.iter().enumerate().filter(|_| self.options.foreign_keys);
                 all.filter(move |(which, _)| is_late(*which) == late).map(|(_, key)| key.sql.as_str())
             };
             let inline: Vec<&str> = of_table(false).collect();
             let name = render::table_name(&plan.name, self.options);
             foreign_keys.extend(of_table(true).map(|sql| format!("ALTER TABLE {name} ADD {sql};")));
+            let (schema, placed_name) = self.options.place(&plan.name);
             tables.push(Table {
-                name: plan.name.clone(),
-                schema: self.options.schema.clone(),
+                name: placed_name,
+                declared_name: plan.name.clone(),
+                schema: schema.map(str::to_owned),
                 key: plan.names_of(plan.key()),
                 create: render::create_table(plan, &inline, self.options),
                 indexes: plan.indexes.iter().map(|index| index.sql.clone()).collect(),

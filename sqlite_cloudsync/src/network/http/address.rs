@@ -22,6 +22,8 @@ pub struct Endpoint {
     pub pull: Url,
     /// Of `cloudsync_pull_schema`.
     pub pull_schema: Url,
+    /// Of `cloudsync_create_tables`.
+    pub create_tables: Url,
     /// Host and port, for messages.
     pub host: String,
 }
@@ -59,8 +61,9 @@ impl Endpoint {
         };
         let (push, pull) = (function("cloudsync_push"), function("cloudsync_pull"));
         let pull_schema = function("cloudsync_pull_schema");
+        let create_tables = function("cloudsync_create_tables");
         let host = push.port().map_or(host.clone(), |port| format!("{host}:{port}"));
-        Ok(Endpoint { push, pull, pull_schema, host })
+        Ok(Endpoint { push, pull, pull_schema, create_tables, host })
     }
 }
 

@@ -145,10 +145,9 @@ impl Transport for HttpTransport {
         self.call(&url, "cloudsync_pull_schema", request, interrupt)
     }
 
-    fn create_tables(&mut self, _script: &str, _algorithm: &str, _interrupt: &Interrupt<'_>) -> Result<()> {
-        Err(Error::state(
-            "tables are not made over HTTP: call cloudsync_create_table on the server, or sync over postgres:// once",
-        ))
+    fn create_tables(&mut self, request: &[u8], interrupt: &Interrupt<'_>) -> Result<Vec<u8>> {
+        let url = self.endpoint.create_tables.clone();
+        self.call(&url, "cloudsync_create_tables", request, interrupt)
     }
 
     fn chunk(&mut self) -> &mut ChunkSize {
