@@ -70,6 +70,8 @@ pub(super) struct Item<'a> {
     pub(super) too_long: bool,
     /// The cells that lose by the decision.
     pub(super) lost: Vec<LostCell>,
+    /// Whether it names a row that was collected: nothing of it counts, whatever stands under the key by now.
+    pub(super) is_collected: bool,
     /// How often the decision was overtaken.
     pub(super) tries: u32,
 }
@@ -112,6 +114,7 @@ impl<'a> Item<'a> {
             seen: None,
             too_long: false,
             lost: Vec::new(),
+            is_collected: false,
             tries: 0,
         };
         item.judge(work, sites, before.as_ref(), texts);
@@ -240,6 +243,13 @@ impl<'a> Item<'a> {
     /// Whether the change names the row by its id, as only those can who were told of it.
     pub(super) fn names_row(&self) -> bool {
         self.row_id().is_some() && self.row_id() == self.change.row_id
+    }
+
+    /// The id that it names, if that is not the row's. Where adds win this says nothing: a write that a delete
+    /// had not seen stands, and brings the row back whole.
+    pub(super) fn other_id(&self, work: &Work<'_>) -> Option<u64> {
+        let told = self.change.row_id.filter(|_| !work.table.schema.algorithm.keeps_deleted())?;
+        (self.row_id() != Some(told)).then_some(told.0)
     }
 
     /// Whether the row is alive and the caller may not see it.
