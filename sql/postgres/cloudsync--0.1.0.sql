@@ -322,7 +322,8 @@ CREATE FUNCTION @extschema@.cloudsync_uuid() RETURNS uuid
 
 -- The horizon: forgets what changed, and what was deleted, more than so many days ago. Whoever it is granted to
 -- needs no right on the metadata. It waits for nobody but another call: what is in use stays for the next one.
-CREATE FUNCTION @extschema@.cloudsync_collect(days int DEFAULT 90, OUT deleted_rows bigint, OUT log_entries bigint)
+CREATE FUNCTION @extschema@.cloudsync_collect(days int DEFAULT 90, OUT deleted_rows bigint, OUT log_entries bigint,
+    OUT line_edits bigint)
     VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE plpgsql AS $$
 DECLARE
     batch CONSTANT int := 10000;
@@ -330,6 +331,7 @@ DECLARE
     bound bigint;
     until xid8;
     removed xid8;
+    removed_edit xid8;
     synced record;
     after bigint;
     upto bigint;
@@ -344,17 +346,27 @@ BEGIN
     bound := floor(extract(epoch FROM before) * 1000)::bigint << 16;
     deleted_rows := 0;
     log_entries := 0;
+    line_edits := 0;
     -- The first transaction that is to remain: one that is young, or that some snapshot to come may not see.
     SELECT least(pg_snapshot_xmin(pg_current_snapshot()),
         (SELECT l.xid FROM cloudsync.log l WHERE l.noted_at >= before ORDER BY l.xid LIMIT 1)) INTO until;
     SELECT l.xid INTO removed FROM cloudsync.log l WHERE l.xid < until ORDER BY l.xid DESC LIMIT 1;
-    UPDATE cloudsync.horizon h SET xid = greatest(h.xid, removed), version = greatest(h.version, bound);
+    SELECT l.xid INTO removed_edit FROM cloudsync.text_log l WHERE l.xid < until ORDER BY l.xid DESC LIMIT 1;
+    UPDATE cloudsync.horizon h
+    SET xid = greatest(h.xid, removed, removed_edit), version = greatest(h.version, bound);
     LOOP
         DELETE FROM cloudsync.log l
         WHERE l.ctid = ANY (ARRAY(SELECT o.ctid FROM cloudsync.log o WHERE o.xid < until ORDER BY o.xid LIMIT batch));
         GET DIAGNOSTICS counted = ROW_COUNT;
         EXIT WHEN counted = 0;
         log_entries := log_entries + counted;
+    END LOOP;
+    LOOP
+        DELETE FROM cloudsync.text_log l
+        WHERE l.ctid = ANY (ARRAY(SELECT o.ctid FROM cloudsync.text_log o WHERE o.xid < until LIMIT batch));
+        GET DIAGNOSTICS counted = ROW_COUNT;
+        EXIT WHEN counted = 0;
+        line_edits := line_edits + counted;
     END LOOP;
     -- Clocks of deleted rows. Their last transaction, of which xmin is the lower half, is one before the first that
     -- remains, so that every cursor that still counts has seen it.
