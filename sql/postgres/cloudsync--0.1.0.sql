@@ -268,6 +268,8 @@ CREATE FUNCTION cloudsync.clock_highest(clock bytea) RETURNS bigint
     IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_clock_highest_wrapper';
 CREATE FUNCTION cloudsync.base_clock() RETURNS bytea
     IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_base_clock_wrapper';
+CREATE FUNCTION cloudsync.collect_lines(document bytea, before bigint) RETURNS bytea
+    IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_collect_lines_wrapper';
 CREATE FUNCTION cloudsync.pack_rows(rows bigint[]) RETURNS bytea
     IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_pack_rows_wrapper';
 -- What the triggers of watched tables call. It acts as its owner, since the writer has no right on the
@@ -323,7 +325,7 @@ CREATE FUNCTION @extschema@.cloudsync_uuid() RETURNS uuid
 -- The horizon: forgets what changed, and what was deleted, more than so many days ago. Whoever it is granted to
 -- needs no right on the metadata. It waits for nobody but another call: what is in use stays for the next one.
 CREATE FUNCTION @extschema@.cloudsync_collect(days int DEFAULT 90, OUT deleted_rows bigint, OUT log_entries bigint,
-    OUT line_edits bigint)
+    OUT line_edits bigint, OUT texts bigint)
     VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE plpgsql AS $$
 DECLARE
     batch CONSTANT int := 10000;
@@ -347,6 +349,7 @@ BEGIN
     deleted_rows := 0;
     log_entries := 0;
     line_edits := 0;
+    texts := 0;
     -- The first transaction that is to remain: one that is young, or that some snapshot to come may not see.
     SELECT least(pg_snapshot_xmin(pg_current_snapshot()),
         (SELECT l.xid FROM cloudsync.log l WHERE l.noted_at >= before ORDER BY l.xid LIMIT 1)) INTO until;
@@ -390,6 +393,25 @@ BEGIN
             DELETE FROM cloudsync.conflicts x WHERE x.table_id = synced.id AND x.row_id = ANY (gone);
             UPDATE cloudsync.tables t SET collected = greatest(t.collected, (SELECT max(g) FROM unnest(gone) g))
             WHERE t.id = synced.id;
+        END LOOP;
+    END LOOP;
+    -- Deleted lines, of texts whose edits every cursor that still counts has seen: the log has none any more.
+    FOR synced IN SELECT t.id FROM cloudsync.tables t ORDER BY t.id LOOP
+        after := 0;
+        LOOP
+            SELECT max(p.row_id) INTO upto FROM (SELECT x.row_id FROM cloudsync.texts x
+                WHERE x.table_id = synced.id AND x.row_id > after ORDER BY x.row_id LIMIT batch) p;
+            EXIT WHEN upto IS NULL;
+            WITH shorter AS (SELECT x.row_id, x.attnum, cloudsync.collect_lines(x.document, bound) AS document
+                FROM cloudsync.texts x WHERE x.table_id = synced.id AND x.row_id > after AND x.row_id <= upto
+                    AND NOT EXISTS (SELECT FROM cloudsync.text_log l
+                        WHERE l.table_id = x.table_id AND l.row_id = x.row_id AND l.attnum = x.attnum)
+                FOR UPDATE OF x SKIP LOCKED)
+            UPDATE cloudsync.texts x SET document = s.document FROM shorter s
+            WHERE x.table_id = synced.id AND x.row_id = s.row_id AND x.attnum = s.attnum AND s.document IS NOT NULL;
+            GET DIAGNOSTICS counted = ROW_COUNT;
+            texts := texts + counted;
+            after := upto;
         END LOOP;
     END LOOP;
 END $$;

@@ -1,12 +1,15 @@
 //! What the server has forgotten: deletes from before its horizon, and, for a device that was away for longer,
 //! what changed since.
 
-use cloudsync_shared::clock::RowClock;
+use cloudsync_shared::change::ChangeBatch;
+use cloudsync_shared::clock::{RowClock, Stamp};
 use cloudsync_shared::hlc::Version;
 use cloudsync_shared::id::SiteOrdinal;
 use cloudsync_shared::key::Key;
 use cloudsync_shared::schema::Algorithm;
-use rusqlite::{Connection, OptionalExtension, params};
+use cloudsync_shared::text::Document;
+use cloudsync_shared::value::Value;
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use crate::error::Result;
 use crate::filter::Look;
@@ -14,11 +17,13 @@ use crate::filter::judge::Presence;
 use crate::sent::{self, UNSENT_WHOLE};
 use crate::system;
 use crate::table::Table;
-use crate::texts::documents;
-use crate::{bases, buried, inbox};
+use crate::texts::{documents, tell};
+use crate::{bases, buried, inbox, twin};
 
 /// Setting: deletes with a lower version have been forgotten here, as on the server.
 const COLLECTED: &str = "collected_version";
+/// Setting: what is not unsent counts as a cache until everything has been downloaded.
+const STARTS_ANEW: &str = "starts_anew";
 
 /// Forgets the deletes with a lower version than this, which the server has forgotten too. One that stayed
 /// would stand against whatever is inserted under its key from now on. What is unsent stays.
@@ -80,6 +85,82 @@ fn forget_deleted(conn: &Connection, table: &Table, below: Option<Version>) -> R
         documents::forget_row(conn, table, key)?;
     }
     Ok(())
+}
+
+/// Whether the device is starting anew: the whole download that follows has not come to its end.
+///
+/// # Errors
+/// The database cannot be read.
+pub fn is_starting_anew(conn: &Connection) -> Result<bool> {
+    Ok(system::get_text(conn, STARTS_ANEW)?.is_some())
+}
+
+/// Notes it.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn set_starting_anew(conn: &Connection, starts: bool) -> Result<()> {
+    if is_starting_anew(conn)? == starts {
+        return Ok(());
+    }
+    system::set_text(conn, STARTS_ANEW, starts.then_some("1"))
+}
+
+/// Lets the texts of these rows give way to the server's, which may have forgotten that lines of them were
+/// deleted. Of a row with unsent writes the text stays, and is sent with all its lines: the server makes one
+/// text of both.
+///
+/// # Errors
+/// The database cannot be written, or what it holds is damaged.
+pub fn yield_texts(conn: &Connection, changes: &ChangeBatch) -> Result<()> {
+    for told in &changes.tables {
+        let synced = system::table(conn, &told.table)?;
+        let Some(table) = synced.map(|synced| Table::load(conn, synced)).transpose()?.flatten() else {
+            continue;
+        };
+        if table.schema.texts.is_empty() {
+            continue;
+        }
+        let nobody = twin::ordinal_of_nobody(conn)?;
+        for row in &told.rows {
+            yield_row(conn, &table, &row.key, nobody)?;
+        }
+    }
+    Ok(())
+}
+
+fn yield_row(conn: &Connection, table: &Table, key: &Key, nobody: SiteOrdinal) -> Result<()> {
+    let sql = format!("SELECT clock, unsent FROM {} WHERE key = ?1", table.clocks());
+    let known: Option<(Vec<u8>, Option<i64>)> =
+        conn.prepare_cached(&sql)?.query_row([&key.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((clock, unsent)) = known else { return Ok(()) };
+    let mut clock = RowClock::from_bytes(&clock)?;
+    if !clock.length.is_alive() {
+        return Ok(());
+    }
+    let update = |column: &str, value: &dyn ToSql| -> Result<()> {
+        let sql = format!("UPDATE {} SET {column} = ?1 WHERE key = ?2", table.clocks());
+        conn.prepare_cached(&sql)?.execute(params![value, key.0])?;
+        Ok(())
+    };
+    if unsent.is_some() {
+        return match documents::of_row(conn, table, &key.0)?.is_empty() {
+            true => Ok(()),
+            false => update("unsent", &UNSENT_WHOLE),
+        };
+    }
+    let oldest = Stamp { version: Version::NEVER, site: nobody };
+    for (column, delimiter) in &table.schema.texts {
+        // The stamp keeps its version, by which a twin is known, and loses its name: the server's has one.
+        let stamp = clock.cell(*column);
+        clock.set_cell(*column, Stamp { site: nobody, ..stamp });
+        let document = match tell::standing(conn, table, key, *column)? {
+            Some(Value::Text(text)) => Document::implied(oldest, &text, delimiter).ok(),
+            _ => None,
+        };
+        documents::store(conn, table, &key.0, *column, document.as_ref())?;
+    }
+    update("clock", &clock.to_bytes())
 }
 
 /// What became of a row whose id the server has forgotten.

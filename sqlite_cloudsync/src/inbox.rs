@@ -68,6 +68,9 @@ pub fn apply_page(
 ) -> Result<Received> {
     apply::in_transaction(conn, || {
         horizon::follow(conn, collected)?;
+        if horizon::is_starting_anew(conn)? {
+            horizon::yield_texts(conn, &changes)?;
+        }
         let mut store = SqliteStore::open(conn, Origin::Server)?;
         let received = merge_server_rows(&mut store, &mut changes, server_time)?;
         then(conn)?;

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use cloudsync_shared::change::{RowChange, TextOutcome};
 use cloudsync_shared::clock::RowClock;
+use cloudsync_shared::hlc::Version;
 use cloudsync_shared::id::{ColumnId, RowId, SiteId};
 use cloudsync_shared::merge::{
     LostCell, RowAction, RowDecision, TablePlan, decide_row, is_too_long, lost_to_stored, resolve_texts,
 };
 use cloudsync_shared::port::Refusal;
-use cloudsync_shared::text::TextDelta;
+use cloudsync_shared::text::{Document, TextDelta};
 use cloudsync_shared::value::Value;
 
 use super::conflicts::Watch;
@@ -27,6 +28,8 @@ pub(super) struct Work<'a> {
     pub(super) table: &'a Table,
     /// For each of the changes' columns the table's.
     pub(super) columns: &'a [Option<ColumnId>],
+    /// Deleted lines of texts with a lower version were collected.
+    pub(super) forgotten: Version,
     /// How its conflicts are looked for, if anybody wants to know.
     pub(super) watch: Option<Watch<'a>>,
 }
@@ -34,7 +37,7 @@ pub(super) struct Work<'a> {
 impl<'a> Work<'a> {
     /// The work of a plan.
     pub(super) fn new(table: &'a Table, plan: &'a TablePlan<'a>, watch: Option<Watch<'a>>) -> Work<'a> {
-        Work { table, columns: &plan.columns, watch }
+        Work { table, columns: &plan.columns, forgotten: Version::NEVER, watch }
     }
 }
 
@@ -217,6 +220,9 @@ impl<'a> Item<'a> {
                 decision = RowDecision { action: RowAction::Nothing, clock: stored.clone() };
             }
         }
+        if matches!(decision.action, RowAction::Update { .. }) {
+            self.renewed.extend(told_again(work, local, &admitted, texts));
+        }
         self.too_long = is_too_long(&self.told, &admitted, local, self.names_row());
         self.lost = match (local, &work.watch) {
             (Some(stored), Some(watch)) => {
@@ -294,6 +300,32 @@ impl<'a> Item<'a> {
         };
         (!may).then(|| no_right(&table.relation))
     }
+}
+
+/// The columns whose texts the server writes anew, as whole values: lines are told of which not everybody would
+/// make the same, for some remember that they were deleted.
+fn told_again(
+    work: &Work<'_>,
+    local: Option<&RowClock<SiteId>>,
+    change: &RowChange,
+    texts: &Standing,
+) -> Vec<ColumnId> {
+    let is_told_again = |column: ColumnId, delta: &TextDelta<SiteId>| {
+        let stored = texts.iter().find(|(id, _)| *id == column).map(|(_, stored)| stored)?;
+        let implied = match (&stored.document, &stored.value) {
+            (None, Value::Text(text)) => {
+                Document::implied(local?.cell(column), text, work.table.schema.delimiter(column)?).ok()
+            }
+            _ => None,
+        };
+        delta.tells_forgotten(stored.document.as_ref().or(implied.as_ref())?, work.forgotten).ok()
+    };
+    let told = change.texts.iter().filter_map(|text| {
+        let column = work.columns.get(text.column).copied().flatten()?;
+        let delta = text.delta.as_ref().filter(|delta| delta.is_complete())?;
+        is_told_again(column, delta)?.then_some(column)
+    });
+    told.collect()
 }
 
 /// Merges the texts of a change with what stands.

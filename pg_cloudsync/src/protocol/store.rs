@@ -16,7 +16,7 @@ use roaring::RoaringTreemap;
 
 use super::blame::named_refusal;
 use super::conflicts::{self, Found, KnownBases, Standing};
-use super::horizon::highest_collected;
+use super::horizon::{highest_collected, horizon};
 use super::item::{Item, Work};
 use super::known::{Known, read_known, refuse_keys};
 use super::lock::lock_rows;
@@ -466,7 +466,7 @@ impl Store for PgStore<'_> {
 
     fn apply(&mut self, plan: &TablePlan<'_>) -> Result<Vec<RowOutcome>, PgError> {
         let table = self.table(&plan.schema.name)?;
-        let work = Work::new(table, plan, self.bases.watch(table).filter(|_| !self.sites.is_trusted()));
+        let mut work = Work::new(table, plan, self.bases.watch(table).filter(|_| !self.sites.is_trusted()));
         let mut outcomes: Vec<RowOutcome> = plan.rows.iter().map(|_| RowOutcome::Dead).collect();
         let mut items = Vec::with_capacity(plan.rows.len());
         let mut admitted = Vec::with_capacity(plan.rows.len());
@@ -497,6 +497,9 @@ impl Store for PgStore<'_> {
             })
             .collect();
         let texts = read_standing(table, &mut self.sites, &rows)?;
+        if !self.lines.is_empty() {
+            work.forgotten = horizon(Mode::Write, None)?.version;
+        }
         for ((index, change, known), texts) in admitted.into_iter().zip(texts) {
             items.push(Item::new(&work, &self.sites, (index, change), known, &texts)?);
         }

@@ -6,8 +6,9 @@
 //! of each block. See `docs/text.md` for what users are promised, with pictures.
 //!
 //! Import order, left may be used by right: `limits` → `delimiter`, `tree` → `run`, `place`, `likeness` →
-//! `diff` → `document` → `delta` ↔ `merge`; `edit`, `encode`, `inspect`.
+//! `diff` → `document` → `delta` ↔ `merge`; `collect`, `edit`, `encode`, `inspect`.
 
+mod collect;
 mod delimiter;
 mod delta;
 mod diff;

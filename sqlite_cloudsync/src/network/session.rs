@@ -296,6 +296,7 @@ impl<'a> Session<'a> {
         self.remove_gone(None, tables, &mut received)?;
         apply::in_transaction(self.conn, || {
             horizon::forget_told(self.conn)?;
+            horizon::set_starting_anew(self.conn, true)?;
             state::set_pulled(self.conn, tables, Pulled::Never)?;
             let epoch = ServerState::load(self.conn)?.epoch;
             ServerState { epoch, cursor: None, progress: None }.store(self.conn)
@@ -415,6 +416,7 @@ impl<'a> Session<'a> {
                 state.cursor = Some(end);
                 state.store(self.conn)?;
                 sent::set_since_download(self.conn, false)?;
+                horizon::set_starting_anew(self.conn, false)?;
             }
             // Under a new site id all is to be downloaded anew.
             if purpose != Purpose::News && site == self.site()? {
