@@ -236,17 +236,17 @@ fn only_who_was_granted_it_may_collect() {
 
 #[test]
 fn random_histories_with_collections_end_equal() {
-    run_all("cls", 12);
+    run_all("cls", 6);
 }
 
 #[test]
 fn random_histories_with_collections_end_equal_where_deletes_win() {
-    run_all("dws", 8);
+    run_all("dws", 4);
 }
 
 #[test]
 fn random_histories_with_collections_end_equal_where_adds_win() {
-    run_all("aws", 8);
+    run_all("aws", 4);
 }
 
 fn run_all(algorithm: &'static str, usually: u64) {

@@ -131,17 +131,17 @@ fn a_text_that_is_told_whole_brings_lines_back_for_all_or_for_none() {
 
 #[test]
 fn random_histories_of_texts_with_collections_end_equal() {
-    run_all("cls", 10);
+    run_all("cls", 6);
 }
 
 #[test]
 fn they_end_equal_where_deletes_win() {
-    run_all("dws", 6);
+    run_all("dws", 4);
 }
 
 #[test]
 fn they_end_equal_where_adds_win() {
-    run_all("aws", 6);
+    run_all("aws", 4);
 }
 
 fn run_all(algorithm: &'static str, usually: u64) {
