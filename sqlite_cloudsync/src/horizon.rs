@@ -123,13 +123,19 @@ pub fn yield_texts(conn: &Connection, changes: &ChangeBatch) -> Result<()> {
         }
         let nobody = twin::ordinal_of_nobody(conn)?;
         for row in &told.rows {
-            yield_row(conn, &table, &row.key, nobody)?;
+            yield_row(conn, &table, &told.columns, &row.key, nobody)?;
         }
     }
     Ok(())
 }
 
-fn yield_row(conn: &Connection, table: &Table, key: &Key, nobody: SiteOrdinal) -> Result<()> {
+fn yield_row(
+    conn: &Connection,
+    table: &Table,
+    told: &[String],
+    key: &Key,
+    nobody: SiteOrdinal,
+) -> Result<()> {
     let sql = format!("SELECT clock, unsent FROM {} WHERE key = ?1", table.clocks());
     let known: Option<(Vec<u8>, Option<i64>)> =
         conn.prepare_cached(&sql)?.query_row([&key.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
@@ -150,7 +156,8 @@ fn yield_row(conn: &Connection, table: &Table, key: &Key, nobody: SiteOrdinal) -
         };
     }
     let oldest = Stamp { version: Version::NEVER, site: nobody };
-    for (column, delimiter) in &table.schema.texts {
+    let is_told = |column| table.column_name(column).is_some_and(|name| told.iter().any(|told| told == name));
+    for (column, delimiter) in table.schema.texts.iter().filter(|(column, _)| is_told(*column)) {
         // The stamp keeps its version, by which a twin is known, and loses its name: the server's has one.
         let stamp = clock.cell(*column);
         clock.set_cell(*column, Stamp { site: nobody, ..stamp });
