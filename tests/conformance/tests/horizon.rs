@@ -179,6 +179,23 @@ fn what_stands_under_a_forgotten_key_by_now_is_another_row() {
     }
 }
 
+#[test]
+fn two_inserts_under_a_forgotten_key_end_as_their_algorithm_has_it() {
+    let again = "DELETE FROM note WHERE id = 'a'; INSERT INTO note VALUES ('a', 'again', 'again')";
+    for (algorithm, row) in [
+        ("cls", r#""a"|"again"|"again""#),
+        ("dws", r#""a"|"another"|"another""#),
+        ("aws", r#""a"|"another"|"another""#),
+    ] {
+        let (mut world, stays, goes) = one_stays_and_one_goes(algorithm, again);
+        let late = world.device("late");
+        late.run("INSERT INTO note VALUES ('a', 'another', 'another')");
+        late.sync();
+        let rows = [row, r#""c"|"later"|"c""#, r#""d"|"d"|"d""#];
+        world.expect(&[&goes, &stays, &late], &rows);
+    }
+}
+
 /// The row that is known here has a higher causal length than the one that stands under its key now.
 #[test]
 fn a_forgotten_row_that_was_inserted_twice_gives_way_to_one_that_was_inserted_once() {
