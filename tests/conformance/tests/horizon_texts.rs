@@ -3,13 +3,16 @@
 //! `CLOUDSYNC_HORIZON_SEEDS` sets how many random histories are run for each algorithm,
 //! `CLOUDSYNC_HORIZON_SEED` runs one.
 
+use std::time::Duration;
+
 use cloudsync_conformance::device::Device;
 use cloudsync_conformance::random::Random;
 use cloudsync_conformance::server::Server;
 
 const DUMP: &str = "SELECT id, title, body FROM note";
-/// How often a collection is tried: what other tests have open at the moment holds it up.
-const MAX_TRIES: usize = 1000;
+/// How often a collection is tried, with a pause in between: what others have open at the moment holds it up.
+const MAX_TRIES: usize = 6000;
+const PAUSE: Duration = Duration::from_millis(10);
 const STEPS: u64 = 50;
 
 struct World {
@@ -52,6 +55,7 @@ impl World {
             if [texts, logs, rows].into_iter().all(|sql| self.count(sql) == 0) {
                 return;
             }
+            std::thread::sleep(PAUSE);
         }
         panic!("something is never collected");
     }

@@ -1,6 +1,8 @@
 //! What was deleted long ago is forgotten: who names it by id is told so, and who comes back with a cursor from
 //! before has to start anew.
 
+use std::time::Duration;
+
 use cloudsync_pg_protocol::device::{Device, text};
 use cloudsync_pg_protocol::server::Server;
 use cloudsync_shared::change::RowChange;
@@ -10,8 +12,9 @@ use cloudsync_shared::message::{Next, PullRequest, RowResult};
 use cloudsync_shared::value::Value;
 use postgres::Client;
 
-/// How often a collection is tried: what other tests have open at the moment holds it up.
-const MAX_TRIES: usize = 1000;
+/// How often a collection is tried, with a pause in between: what others have open at the moment holds it up.
+const MAX_TRIES: usize = 6000;
+const PAUSE: Duration = Duration::from_millis(10);
 
 fn setup(algorithm: &str) -> String {
     format!(
@@ -43,6 +46,7 @@ fn collect(root: &mut Client) {
         if count(root, "SELECT count(*) FROM cloudsync.log") == 0 && count(root, TOMBSTONES) == 0 {
             return;
         }
+        std::thread::sleep(PAUSE);
     }
     panic!("something is never collected");
 }
