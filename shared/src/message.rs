@@ -56,6 +56,9 @@ pub enum RowResult {
     Refused(Refusal),
     /// The server does not sync a table of that name.
     UnknownTable,
+    /// The row of that id was deleted so long ago that the server has forgotten it, the delete included. What
+    /// stands under its key by now is another row; it is in [`PushReply::restored`], if the user may see it.
+    Collected,
 }
 
 /// Server to device: the answer to a [`PushRequest`].
@@ -67,8 +70,8 @@ pub struct PushReply {
     pub server_time: Millis,
     /// For each table of the request, in order, one result for each row, in order.
     pub results: Vec<Vec<RowResult>>,
-    /// The server's whole rows in place of refused writes, and of rows accepted without an id that have
-    /// another causal length there.
+    /// The server's whole rows in place of refused writes, under the keys of collected rows, and of rows
+    /// accepted without an id that have another causal length there.
     pub restored: ChangeBatch,
     /// The told cells that lost against a write that their author had not seen, of tables with bases.
     pub lost: Vec<LostValue>,
@@ -150,6 +153,9 @@ pub enum Next {
     More(Progress),
     /// That was all: ask next time from here.
     Done(Snapshot),
+    /// What changed since the asker's cursor is not known any more: it must start anew, without one. The
+    /// reply tells nothing else.
+    Expired,
 }
 
 /// Server to device: a page of rows, each whole.
@@ -169,6 +175,10 @@ pub struct PullReply {
     pub hidden: bool,
     /// What comes next.
     pub next: Next,
+    /// Deletes with a lower version than this have been collected on the server: a device that has nothing
+    /// unsent of a row deleted before need not remember it either, and must not hold it against a row that
+    /// stands under the key by now. [`Version::NEVER`]: nothing was collected yet.
+    pub collected: Version,
 }
 
 /// Device to server: which of the rows that I hold are gone?

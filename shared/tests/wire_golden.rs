@@ -228,6 +228,13 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("push_request_bases", Message::PushRequest(push_request_bases())),
         ("push_reply", Message::PushReply(push_reply())),
         ("push_reply_lost", Message::PushReply(push_reply_lost())),
+        (
+            "push_reply_collected",
+            Message::PushReply(PushReply {
+                results: vec![vec![RowResult::Collected, RowResult::Accepted(RowId(7))]],
+                ..push_reply()
+            }),
+        ),
         ("pull_request", Message::PullRequest(pull_request())),
         (
             "pull_reply",
@@ -238,6 +245,19 @@ fn messages() -> Vec<(&'static str, Message)> {
                 changes: ChangeBatch::default(),
                 hidden: true,
                 next: Next::More(progress()),
+                collected: Version::NEVER,
+            }),
+        ),
+        (
+            "pull_reply_expired",
+            Message::PullReply(PullReply {
+                epoch: EPOCH,
+                server_time: Millis(1_755_820_800_000),
+                views: Vec::new(),
+                changes: ChangeBatch::default(),
+                hidden: false,
+                next: Next::Expired,
+                collected: Version(0x0198_0000_0000_0000),
             }),
         ),
         (

@@ -269,7 +269,13 @@ fn rules_of_the_other_messages_are_checked() {
     refused(&message(6, &[&site, &site, &[1], &text(&long), &[0]]), LimitExceeded, "snapshot");
     decode(&message(3, &[&site, &[0, 1, 1, 2], b"23505", &[0, 0, 0]])).expect("a sound refusal");
     refused(&message(3, &[&site, &[0, 1, 1, 2], b"2350a", &[0, 0, 0]]), Malformed, "SQLSTATE");
-    refused(&message(3, &[&site, &[0, 1, 1, 4], &[0, 0]]), Malformed, "unknown kind");
+    refused(&message(3, &[&site, &[0, 1, 1, 5], &[0, 0]]), Malformed, "unknown kind");
+    let pull_reply = |next: u8, rest: &[u8]| message(5, &[&site, &[0, 0, next, 0, 0, 0], rest]);
+    decode(&pull_reply(2, &[])).expect("a sound reply");
+    decode(&pull_reply(2, &[1])).expect("a sound reply that tells what was collected");
+    refused(&pull_reply(3, &[]), Malformed, "unknown form");
+    refused(&pull_reply(2, &[0]), Malformed, "collected");
+    refused(&pull_reply(2, &number(1 << 63)), Malformed, "collected");
     refused(&message(3, &[&site, &number(1 << 47), &[0, 0, 0]]), Malformed, "time");
     let long = number(limits::MAX_REFUSAL_BYTES as u64 + 1);
     refused(&message(3, &[&site, &[0, 1, 1, 2], b"23505", &long]), LimitExceeded, "refusal");

@@ -138,6 +138,7 @@ fn snapshots_times_and_sets_keep_their_rules() {
         changes: ChangeBatch::default(),
         hidden: false,
         next: Next::Done(Snapshot("1:1:".into())),
+        collected: Version::NEVER,
     };
     refused(&Message::PullReply(late), InvalidInput, "time");
 }

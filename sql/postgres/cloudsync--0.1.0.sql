@@ -44,7 +44,9 @@ CREATE TABLE cloudsync.tables (
     algorithm text NOT NULL,
     enabled bool NOT NULL DEFAULT true,
     -- The key columns' numbers when the clock table was made.
-    key_columns int2[] NOT NULL
+    key_columns int2[] NOT NULL,
+    -- The highest id of a deleted row whose clock was collected; 0: none was.
+    collected bigint NOT NULL DEFAULT 0
 );
 
 -- Per table and column: what cloudsync_set_table() and cloudsync_set_column() set.
@@ -75,9 +77,15 @@ CREATE TABLE cloudsync.log (
     xid xid8 NOT NULL,
     table_id int NOT NULL,
     site int NOT NULL,
-    rows bytea NOT NULL
+    rows bytea NOT NULL,
+    noted_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE INDEX log_xid ON cloudsync.log (xid);
+
+-- What cloudsync_collect() has removed: entries of the log up to a transaction, deletes below a version. One row.
+CREATE TABLE cloudsync.horizon (xid xid8 NOT NULL, version bigint NOT NULL);
+CREATE UNIQUE INDEX horizon_one_row ON cloudsync.horizon ((true));
+INSERT INTO cloudsync.horizon VALUES ('0', 0);
 
 -- Values that lost a merge, of tables with the setting conflicts. A row is named by its id, a column by its
 -- number, lines of a text that one write lost by a digest each (else 0); values are kept as text. See the view
@@ -262,6 +270,8 @@ CREATE FUNCTION cloudsync.clock_highest(clock bytea) RETURNS bigint
     IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_clock_highest_wrapper';
 CREATE FUNCTION cloudsync.base_clock() RETURNS bytea
     IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_base_clock_wrapper';
+CREATE FUNCTION cloudsync.collect_lines(document bytea, before bigint) RETURNS bytea
+    IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_collect_lines_wrapper';
 CREATE FUNCTION cloudsync.pack_rows(rows bigint[]) RETURNS bytea
     IMMUTABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_pack_rows_wrapper';
 -- What the triggers of watched tables call. It acts as its owner, since the writer has no right on the
@@ -318,6 +328,101 @@ CREATE FUNCTION @extschema@.cloudsync_db_version() RETURNS bigint
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_db_version_wrapper';
 CREATE FUNCTION @extschema@.cloudsync_uuid() RETURNS uuid
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'cloudsync_uuid_wrapper';
+
+-- The horizon: forgets what changed, and what was deleted, more than so many days ago. Whoever it is granted to
+-- needs no right on the metadata. It waits for nobody but another call: what is in use stays for the next one.
+CREATE FUNCTION @extschema@.cloudsync_collect(days int DEFAULT 90, OUT deleted_rows bigint, OUT log_entries bigint,
+    OUT line_edits bigint, OUT texts bigint)
+    VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE plpgsql AS $$
+DECLARE
+    batch CONSTANT int := 10000;
+    before timestamptz;
+    bound bigint;
+    until xid8;
+    removed xid8;
+    removed_edit xid8;
+    synced record;
+    after bigint;
+    upto bigint;
+    gone bigint[];
+    counted bigint;
+BEGIN
+    IF days < 0 OR days > 36500 THEN
+        RAISE EXCEPTION 'the number of days is from 0 to 36500, not %', days USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    PERFORM FROM cloudsync.horizon FOR UPDATE;
+    before := clock_timestamp() - make_interval(days => days);
+    bound := floor(extract(epoch FROM before) * 1000)::bigint << 16;
+    deleted_rows := 0;
+    log_entries := 0;
+    line_edits := 0;
+    texts := 0;
+    -- The first transaction that is to remain: one that is young, or that some snapshot to come may not see.
+    SELECT least(pg_snapshot_xmin(pg_current_snapshot()),
+        (SELECT l.xid FROM cloudsync.log l WHERE l.noted_at >= before ORDER BY l.xid LIMIT 1)) INTO until;
+    SELECT l.xid INTO removed FROM cloudsync.log l WHERE l.xid < until ORDER BY l.xid DESC LIMIT 1;
+    SELECT l.xid INTO removed_edit FROM cloudsync.text_log l WHERE l.xid < until ORDER BY l.xid DESC LIMIT 1;
+    UPDATE cloudsync.horizon h
+    SET xid = greatest(h.xid, removed, removed_edit), version = greatest(h.version, bound);
+    LOOP
+        DELETE FROM cloudsync.log l
+        WHERE l.ctid = ANY (ARRAY(SELECT o.ctid FROM cloudsync.log o WHERE o.xid < until ORDER BY o.xid LIMIT batch));
+        GET DIAGNOSTICS counted = ROW_COUNT;
+        EXIT WHEN counted = 0;
+        log_entries := log_entries + counted;
+    END LOOP;
+    LOOP
+        DELETE FROM cloudsync.text_log l
+        WHERE l.ctid = ANY (ARRAY(SELECT o.ctid FROM cloudsync.text_log o WHERE o.xid < until LIMIT batch));
+        GET DIAGNOSTICS counted = ROW_COUNT;
+        EXIT WHEN counted = 0;
+        line_edits := line_edits + counted;
+    END LOOP;
+    -- Clocks of deleted rows. Their last transaction, of which xmin is the lower half, is one before the first that
+    -- remains, so that every cursor that still counts has seen it.
+    FOR synced IN SELECT t.id FROM cloudsync.tables t ORDER BY t.id LOOP
+        after := 0;
+        LOOP
+            EXECUTE format('SELECT max(p.row_id) FROM (SELECT c.row_id FROM cloudsync.clock_%s c
+                WHERE c.row_id > $1 ORDER BY c.row_id LIMIT $2) p', synced.id) INTO upto USING after, batch;
+            EXIT WHEN upto IS NULL;
+            EXECUTE format('WITH dead AS (SELECT c.row_id FROM cloudsync.clock_%1$s c,
+                    (SELECT pg_current_xact_id()::text::bigint AS xid) now
+                WHERE c.row_id > $1 AND c.row_id <= $2 AND NOT cloudsync.clock_is_alive(c.clock)
+                    AND cloudsync.clock_highest(c.clock) < $3
+                    AND now.xid - ((now.xid - c.xmin::text::bigint) & 4294967295) < $4::text::bigint
+                FOR UPDATE OF c SKIP LOCKED),
+                gone AS (DELETE FROM cloudsync.clock_%1$s c USING dead d WHERE c.row_id = d.row_id RETURNING c.row_id)
+                SELECT array_agg(g.row_id) FROM gone g', synced.id) INTO gone USING after, upto, bound, until;
+            after := upto;
+            CONTINUE WHEN gone IS NULL;
+            deleted_rows := deleted_rows + cardinality(gone);
+            DELETE FROM cloudsync.conflicts x WHERE x.table_id = synced.id AND x.row_id = ANY (gone);
+            UPDATE cloudsync.tables t SET collected = greatest(t.collected, (SELECT max(g) FROM unnest(gone) g))
+            WHERE t.id = synced.id;
+        END LOOP;
+    END LOOP;
+    -- Deleted lines, of texts whose edits every cursor that still counts has seen: the log has none any more.
+    FOR synced IN SELECT t.id FROM cloudsync.tables t ORDER BY t.id LOOP
+        after := 0;
+        LOOP
+            SELECT max(p.row_id) INTO upto FROM (SELECT x.row_id FROM cloudsync.texts x
+                WHERE x.table_id = synced.id AND x.row_id > after ORDER BY x.row_id LIMIT batch) p;
+            EXIT WHEN upto IS NULL;
+            WITH shorter AS (SELECT x.row_id, x.attnum, cloudsync.collect_lines(x.document, bound) AS document
+                FROM cloudsync.texts x WHERE x.table_id = synced.id AND x.row_id > after AND x.row_id <= upto
+                    AND NOT EXISTS (SELECT FROM cloudsync.text_log l
+                        WHERE l.table_id = x.table_id AND l.row_id = x.row_id AND l.attnum = x.attnum)
+                FOR UPDATE OF x SKIP LOCKED)
+            UPDATE cloudsync.texts x SET document = s.document FROM shorter s
+            WHERE x.table_id = synced.id AND x.row_id = s.row_id AND x.attnum = s.attnum AND s.document IS NOT NULL;
+            GET DIAGNOSTICS counted = ROW_COUNT;
+            texts := texts + counted;
+            after := upto;
+        END LOOP;
+    END LOOP;
+END $$;
+REVOKE ALL ON FUNCTION @extschema@.cloudsync_collect(int) FROM PUBLIC;
 
 -- Settings.
 CREATE FUNCTION @extschema@.cloudsync_set(key text, value text) RETURNS boolean

@@ -3,7 +3,7 @@
 use cloudsync_shared::change::ChangeBatch;
 use cloudsync_shared::clock::RowClock;
 use cloudsync_shared::flow::{Present, TableOutcome, merge_batch};
-use cloudsync_shared::hlc::{DEFAULT_MAX_DRIFT, Millis};
+use cloudsync_shared::hlc::{DEFAULT_MAX_DRIFT, Millis, Version};
 use cloudsync_shared::key::Key;
 use cloudsync_shared::port::RowOutcome;
 use roaring::RoaringTreemap;
@@ -18,6 +18,7 @@ use crate::filter::judge::Presence;
 use crate::filter::{self, Look};
 use crate::fold;
 use crate::groups;
+use crate::horizon;
 use crate::parked;
 use crate::sent::UNSENT_BULK;
 use crate::store::{Origin, SqliteStore};
@@ -51,7 +52,8 @@ impl Received {
     }
 }
 
-/// Merges a page, and in the same transaction lets `then` move the cursor.
+/// Merges a page, and in the same transaction lets `then` move the cursor. Deletes below `collected` are
+/// forgotten before: the server knew of none when it wrote the page.
 ///
 /// A row that this device's constraints refuse is [parked].
 ///
@@ -61,9 +63,14 @@ pub fn apply_page(
     conn: &Connection,
     mut changes: ChangeBatch,
     server_time: Millis,
+    collected: Version,
     then: impl FnOnce(&Connection) -> Result<()>,
 ) -> Result<Received> {
     apply::in_transaction(conn, || {
+        horizon::follow(conn, collected)?;
+        if horizon::is_starting_anew(conn)? {
+            horizon::yield_texts(conn, &changes)?;
+        }
         let mut store = SqliteStore::open(conn, Origin::Server)?;
         let received = merge_server_rows(&mut store, &mut changes, server_time)?;
         then(conn)?;

@@ -20,6 +20,7 @@ pub mod fold;
 mod functions;
 pub mod given;
 pub mod groups;
+pub mod horizon;
 pub mod inbox;
 pub mod init;
 pub mod losses;

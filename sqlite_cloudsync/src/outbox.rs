@@ -20,6 +20,7 @@ use crate::conflicts;
 use crate::error::{Error, Result};
 use crate::fold;
 use crate::groups;
+use crate::horizon::{self, Collected};
 use crate::inbox;
 use crate::mapping;
 use crate::rejections::{self, Rejection};
@@ -408,6 +409,13 @@ fn settle(
                 RowResult::Dead => {
                     summary.accepted += 1;
                     settle_dead(conn, table, receipt)?;
+                }
+                RowResult::Collected => {
+                    let sent = receipt.clock.as_deref();
+                    match horizon::settle_collected(conn, table, &receipt.key, sent)? {
+                        Collected::Gone => summary.accepted += 1,
+                        Collected::Anew | Collected::Open => summary.postponed += 1,
+                    }
                 }
                 RowResult::UnknownTable => {
                     if !summary.unknown_tables.contains(&table.schema.name) {

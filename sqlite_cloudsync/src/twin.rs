@@ -57,7 +57,11 @@ pub fn start_anew(conn: &Connection) -> Result<()> {
     Ok(())
 }
 
-fn ordinal_of_nobody(conn: &Connection) -> Result<SiteOrdinal> {
+/// The ordinal of the site that is nobody's, whose stamps lose to any other of the same version.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn ordinal_of_nobody(conn: &Connection) -> Result<SiteOrdinal> {
     let sql = "SELECT id FROM main.cloudsync_site_id WHERE site_id = ?1";
     let known = conn.query_row(sql, params![SiteId::NIL.0], |row| row.get(0)).optional()?;
     known.map_or_else(|| system::add_site(conn, SiteId::NIL), |ordinal| Ok(SiteOrdinal(ordinal)))

@@ -4,6 +4,7 @@ use cloudsync_shared::message::{GoneReply, GoneRequest};
 use roaring::RoaringTreemap;
 
 use super::cursor::touched_since;
+use super::horizon::horizon;
 use super::rows::{clocks_of, visible_values};
 use super::spi::Mode;
 use super::table::{Table, find_tables};
@@ -36,7 +37,12 @@ pub(super) fn gone(request: &GoneRequest) -> Result<GoneReply, PgError> {
         return Err(PgError::new(SqlState::LIMIT_EXCEEDED, message));
     }
     // The asker's own pushes count too: it may have pushed a row out of its own sight.
-    let touched = request.from.as_ref().map(|from| touched_since(mode, from, None)).transpose()?;
+    // Of one whose cursor is too old, all rows are looked at.
+    let from = match horizon(mode, request.from.as_ref())?.is_past {
+        true => None,
+        false => request.from.as_ref(),
+    };
+    let touched = from.map(|from| touched_since(mode, from, None)).transpose()?;
     let names: Vec<String> = request.held.iter().map(|(name, _)| name.clone()).collect();
     let tables = find_tables(mode, Some(&names))?;
     let mut gone = Vec::new();

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use cloudsync_shared::change::{LostPart, RowChange, TextOutcome};
 use cloudsync_shared::clock::RowClock;
+use cloudsync_shared::hlc::Version;
 use cloudsync_shared::id::{ColumnId, RowId, SiteId};
 use cloudsync_shared::merge::{
     LostCell, LostSide, RowAction, RowDecision, TablePlan, decide_row, is_too_long, lost_to_stored,
@@ -28,6 +29,8 @@ pub(super) struct Work<'a> {
     pub(super) table: &'a Table,
     /// For each of the changes' columns the table's.
     pub(super) columns: &'a [Option<ColumnId>],
+    /// Deleted lines of texts with a lower version were collected.
+    pub(super) forgotten: Version,
     /// How its conflicts are looked for, if anybody wants to know.
     pub(super) watch: Option<Watch<'a>>,
 }
@@ -35,7 +38,7 @@ pub(super) struct Work<'a> {
 impl<'a> Work<'a> {
     /// The work of a plan.
     pub(super) fn new(table: &'a Table, plan: &'a TablePlan<'a>, watch: Option<Watch<'a>>) -> Work<'a> {
-        Work { table, columns: &plan.columns, watch }
+        Work { table, columns: &plan.columns, forgotten: Version::NEVER, watch }
     }
 }
 
@@ -73,6 +76,8 @@ pub(super) struct Item<'a> {
     pub(super) too_long: bool,
     /// The cells that lose by the decision.
     pub(super) lost: Vec<LostCell>,
+    /// Whether it names a row that was collected: nothing of it counts, whatever stands under the key by now.
+    pub(super) is_collected: bool,
     /// How often the decision was overtaken.
     pub(super) tries: u32,
 }
@@ -116,6 +121,7 @@ impl<'a> Item<'a> {
             seen: None,
             too_long: false,
             lost: Vec::new(),
+            is_collected: false,
             tries: 0,
         };
         item.judge(work, sites, before.as_ref(), texts);
@@ -222,6 +228,9 @@ impl<'a> Item<'a> {
                 decision = RowDecision { action: RowAction::Nothing, clock: stored.clone() };
             }
         }
+        if matches!(decision.action, RowAction::Update { .. }) {
+            self.renewed.extend(told_again(work, local, &admitted, texts));
+        }
         self.too_long = is_too_long(&self.told, &admitted, local, self.names_row());
         self.lost = match (local, &work.watch) {
             (Some(stored), Some(watch)) => {
@@ -248,6 +257,13 @@ impl<'a> Item<'a> {
     /// Whether the change names the row by its id, as only those can who were told of it.
     pub(super) fn names_row(&self) -> bool {
         self.row_id().is_some() && self.row_id() == self.change.row_id
+    }
+
+    /// The id that it names, if that is not the row's. Where adds win this says nothing: a write that a delete
+    /// had not seen stands, and brings the row back whole.
+    pub(super) fn other_id(&self, work: &Work<'_>) -> Option<u64> {
+        let told = self.change.row_id.filter(|_| !work.table.schema.algorithm.keeps_deleted())?;
+        (self.row_id() != Some(told)).then_some(told.0)
     }
 
     /// Whether the row is alive and the caller may not see it.
@@ -292,6 +308,32 @@ impl<'a> Item<'a> {
         };
         (!may).then(|| no_right(&table.relation))
     }
+}
+
+/// The columns whose texts the server writes anew, as whole values: lines are told of which not everybody would
+/// make the same, for some remember that they were deleted.
+fn told_again(
+    work: &Work<'_>,
+    local: Option<&RowClock<SiteId>>,
+    change: &RowChange,
+    texts: &Standing,
+) -> Vec<ColumnId> {
+    let is_told_again = |column: ColumnId, delta: &TextDelta<SiteId>| {
+        let stored = texts.iter().find(|(id, _)| *id == column).map(|(_, stored)| stored)?;
+        let implied = match (&stored.document, &stored.value) {
+            (None, Value::Text(text)) => {
+                Document::implied(local?.cell(column), text, work.table.schema.delimiter(column)?).ok()
+            }
+            _ => None,
+        };
+        delta.tells_forgotten(stored.document.as_ref().or(implied.as_ref())?, work.forgotten).ok()
+    };
+    let told = change.texts.iter().filter_map(|text| {
+        let column = work.columns.get(text.column).copied().flatten()?;
+        let delta = text.delta.as_ref().filter(|delta| delta.is_complete())?;
+        is_told_again(column, delta)?.then_some(column)
+    });
+    told.collect()
 }
 
 /// Merges the texts of a change with what stands.

@@ -4,7 +4,7 @@
 //! row-level security decide; the metadata is read and written as the owner, in scopes that run
 //! nothing of the caller's. No function keeps state between calls.
 //!
-//! Import order: `printed`, `spi` → `types` → `set` → `entries` → `table` → `identity` → `sites`, `cursor`, `rows`, `known` →
+//! Import order: `printed`, `spi` → `types` → `set` → `entries` → `table` → `identity` → `sites`, `cursor`, `horizon`, `rows`, `known` →
 //! `visible`, `view`, `item`, `lock`, `reread`, `sight`, `conflicts`, `texts` → `write` → `store` → `push`, `groups`, `cycles`, `pull`, `gone`, `changes`, `conflicts_view`, `description` →
 //! `payload`.
 
@@ -19,6 +19,7 @@ mod entries;
 mod filter;
 mod gone;
 mod groups;
+mod horizon;
 mod identity;
 mod item;
 mod known;

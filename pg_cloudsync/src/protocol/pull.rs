@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use cloudsync_shared::change::{ChangeBatch, TableChanges};
+use cloudsync_shared::hlc::Version;
 use cloudsync_shared::id::RowId;
 use cloudsync_shared::message::{Epoch, Next, Progress, PullReply, PullRequest, Snapshot, View};
 use roaring::RoaringTreemap;
 
 use super::cursor::{present, touched_since};
+use super::horizon::horizon;
 use super::rows::{ClockRow, clocks_after, clocks_of, size_of, visible_changes};
 use super::sites::SiteNames;
 use super::spi::Mode;
@@ -38,9 +40,16 @@ pub(super) fn pull(request: &PullRequest) -> Result<PullReply, PgError> {
     let server_time = settings::now();
     let has_cursor = request.from.is_some() || request.progress.is_some();
     let is_of_this_life = request.epoch == Some(epoch) || (request.epoch.is_none() && !has_cursor);
+    let nothing = |next, collected| {
+        let (changes, views) = (ChangeBatch::default(), Vec::new());
+        PullReply { epoch, server_time, views, changes, hidden: false, next, collected }
+    };
     if !is_of_this_life {
-        let (changes, next) = (ChangeBatch::default(), Next::Done(Snapshot(String::new())));
-        return Ok(PullReply { epoch, server_time, views: Vec::new(), changes, hidden: false, next });
+        return Ok(nothing(Next::Done(Snapshot(String::new())), Version::NEVER));
+    }
+    let horizon = horizon(mode, request.from.as_ref())?;
+    if horizon.is_past {
+        return Ok(nothing(Next::Expired, horizon.version));
     }
     let until = match &request.progress {
         Some(progress) => progress.until.clone(),
@@ -56,7 +65,7 @@ pub(super) fn pull(request: &PullRequest) -> Result<PullReply, PgError> {
         Some(_) => Vec::new(),
     };
     tables.retain(Table::can_select);
-    let mut page = Page::new(request, touched);
+    let mut page = Page::new(request, touched, horizon.version);
     let stopped_at = page.walk(&tables, request.progress.as_ref())?;
     Ok(page.reply(epoch, views, until, stopped_at))
 }
@@ -74,10 +83,15 @@ struct Page<'a> {
     rows: usize,
     changes: ChangeBatch,
     hidden: bool,
+    collected: Version,
 }
 
 impl Page<'_> {
-    fn new(request: &PullRequest, touched: Option<BTreeMap<i64, RoaringTreemap>>) -> Page<'_> {
+    fn new(
+        request: &PullRequest,
+        touched: Option<BTreeMap<i64, RoaringTreemap>>,
+        collected: Version,
+    ) -> Page<'_> {
         Page {
             mode: Mode::Read,
             sites: SiteNames::default(),
@@ -90,6 +104,7 @@ impl Page<'_> {
             rows: 0,
             changes: ChangeBatch::default(),
             hidden: false,
+            collected,
         }
     }
 
@@ -224,7 +239,8 @@ impl Page<'_> {
             None => Next::Done(until),
         };
         let server_time = settings::now();
-        PullReply { epoch, server_time, views, changes: self.changes, hidden: self.hidden, next }
+        let Page { changes, hidden, collected, .. } = self;
+        PullReply { epoch, server_time, views, changes, hidden, next, collected }
     }
 }
 

@@ -40,6 +40,8 @@ pub(super) struct Outcomes {
     pub(super) rows: HashMap<String, HashMap<Key, RowOutcome>>,
     /// Those that have another causal length here than the device has given them.
     renewed: HashSet<(String, Key)>,
+    /// Those told under the id of a row that was collected.
+    collected: HashSet<(String, Key)>,
     /// Values that lost.
     lost: Vec<Found>,
 }
@@ -186,6 +188,7 @@ impl Passes<'_> {
         }
         store.write_log(self.pusher)?;
         outcomes.renewed = store.renewed;
+        outcomes.collected = store.collected;
         outcomes.lost = store.lost;
         Ok(outcomes)
     }
@@ -258,6 +261,9 @@ pub(super) fn results(
     tables: &[Table],
     outcomes: &Outcomes,
 ) -> Vec<Vec<RowResult>> {
+    let is_collected = |name: &str, key: &Key| {
+        !outcomes.collected.is_empty() && outcomes.collected.contains(&(name.to_owned(), key.clone()))
+    };
     let result = |name: &str, key: &Key| -> RowResult {
         let Some(table) = tables.iter().find(|table| table.schema.name == *name) else {
             return RowResult::UnknownTable;
@@ -265,6 +271,7 @@ pub(super) fn results(
         match outcomes.rows.get(name).and_then(|rows| rows.get(key)) {
             Some(RowOutcome::Kept(Some(row_id))) => RowResult::Accepted(*row_id),
             Some(RowOutcome::Refused(refusal)) => RowResult::Refused(refusal.clone()),
+            Some(RowOutcome::Dead) if is_collected(name, key) => RowResult::Collected,
             Some(RowOutcome::Dead | RowOutcome::Kept(None)) => RowResult::Dead,
             None => RowResult::Refused(no_right(&table.relation)),
         }
@@ -287,7 +294,7 @@ fn restored(
             continue;
         };
         let is_told = |key: &Key, result: &RowResult| match result {
-            RowResult::Refused(_) => true,
+            RowResult::Refused(_) | RowResult::Collected => true,
             RowResult::Accepted(_) => !renewed.is_empty() && renewed.contains(&(name.clone(), key.clone())),
             RowResult::Dead | RowResult::UnknownTable => false,
         };

@@ -16,6 +16,7 @@ use roaring::RoaringTreemap;
 
 use super::blame::named_refusal;
 use super::conflicts::{self, Found, KnownBases, Standing};
+use super::horizon::{highest_collected, horizon};
 use super::item::{Item, Work};
 use super::known::{Known, read_known, refuse_keys};
 use super::lock::lock_rows;
@@ -58,6 +59,8 @@ pub(super) struct PgStore<'a> {
     accepted: Version,
     /// Rows, by table and key, that have another causal length here than the device has given them.
     pub(super) renewed: HashSet<(String, Key)>,
+    /// Rows, by table and key, of which the push told under the id of one that was collected.
+    pub(super) collected: HashSet<(String, Key)>,
     /// What the push tells of the values that its cells replaced.
     bases: &'a KnownBases,
     /// Values that lost.
@@ -112,6 +115,7 @@ impl<'a> PgStore<'a> {
             touched: BTreeMap::new(),
             accepted: Version::NEVER,
             renewed: HashSet::new(),
+            collected: HashSet::new(),
             bases,
             lost: Vec::new(),
             named: 0,
@@ -207,7 +211,7 @@ impl<'a> PgStore<'a> {
                 item.decide(work, &self.sites, known, &texts)?;
             }
         }
-        Ok(())
+        mark_collected(work, items)
     }
 
     /// Writes the items, splitting where one is refused.
@@ -256,6 +260,11 @@ impl<'a> PgStore<'a> {
         let mut rest = Vec::with_capacity(batch.len());
         let mut unwritten = Vec::new();
         for mut item in batch {
+            if item.is_collected {
+                self.collected.insert((work.table.schema.name.clone(), item.change.key.clone()));
+                self.conclude(work, &item, RowOutcome::Dead, outcomes);
+                continue;
+            }
             sight::disguise(work, &self.sites, &mut item);
             let refusal = item.lacking_right(work).map(RowOutcome::Refused);
             match refusal.or_else(|| sight::answer(work, &self.sites, &item)) {
@@ -385,6 +394,19 @@ impl<'a> PgStore<'a> {
     }
 }
 
+/// Finds the items that name a row whose clock was collected, and so was deleted long ago: as an insert it
+/// would come back.
+fn mark_collected(work: &Work<'_>, items: &mut [&mut Item<'_>]) -> Result<(), PgError> {
+    if items.iter().all(|item| item.other_id(work).is_none()) {
+        return Ok(());
+    }
+    let highest = highest_collected(work.table.id)?;
+    for item in items {
+        item.is_collected = item.other_id(work).is_some_and(|id| id <= highest);
+    }
+    Ok(())
+}
+
 /// Writes a batch in a subtransaction that stays only if all of it was written.
 fn attempt(work: &Work<'_>, batch: &[Item<'_>], setting: &Setting<'_>) -> Result<Written, PgError> {
     let mut overtaken = false;
@@ -444,7 +466,7 @@ impl Store for PgStore<'_> {
 
     fn apply(&mut self, plan: &TablePlan<'_>) -> Result<Vec<RowOutcome>, PgError> {
         let table = self.table(&plan.schema.name)?;
-        let work = Work::new(table, plan, self.bases.watch(table).filter(|_| !self.sites.is_trusted()));
+        let mut work = Work::new(table, plan, self.bases.watch(table).filter(|_| !self.sites.is_trusted()));
         let mut outcomes: Vec<RowOutcome> = plan.rows.iter().map(|_| RowOutcome::Dead).collect();
         let mut items = Vec::with_capacity(plan.rows.len());
         let mut admitted = Vec::with_capacity(plan.rows.len());
@@ -475,9 +497,13 @@ impl Store for PgStore<'_> {
             })
             .collect();
         let texts = read_standing(table, &mut self.sites, &rows)?;
+        if !self.lines.is_empty() {
+            work.forgotten = horizon(Mode::Write, None)?.version;
+        }
         for ((index, change, known), texts) in admitted.into_iter().zip(texts) {
             items.push(Item::new(&work, &self.sites, (index, change), known, &texts)?);
         }
+        mark_collected(&work, &mut items.iter_mut().collect::<Vec<_>>())?;
         // One order for all pushes: two that insert the same rows wait for one another, not in a circle.
         items.sort_by(|one, other| one.change.key.cmp(&other.change.key));
         self.lock(&work, &mut items)?;

@@ -15,10 +15,12 @@ pub use settings::{read_settings, texts_of};
 
 use std::convert::Infallible;
 
+use cloudsync_shared::hlc::Version;
 use cloudsync_shared::id::SiteOrdinal;
 use cloudsync_shared::text::{Document, TextDelta, digest};
+use pgrx::pg_extern;
 
-use crate::error::Result;
+use crate::error::{PgError, Result, or_report};
 
 /// A document as it is stored, with what says of which text it is.
 #[derive(Clone, Debug)]
@@ -43,6 +45,14 @@ impl Stored {
         }
         Ok(Some(Document::from_bytes(&self.bytes)?))
     }
+}
+
+/// `cloudsync.collect_lines(document bytea, before bigint) RETURNS bytea`: a document without the lines that were
+/// deleted before a version, NULL if there are none.
+#[pg_extern(sql = false)]
+fn cloudsync_collect_lines(document: &[u8], before: i64) -> Option<Vec<u8>> {
+    let document = or_report(Document::<SiteOrdinal>::from_bytes(document).map_err(PgError::from));
+    document.collect(Version(before.unsigned_abs())).map(|document| document.to_bytes())
 }
 
 /// The sites that a delta names.

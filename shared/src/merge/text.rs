@@ -191,7 +191,8 @@ pub fn told_text(
 }
 
 /// The document after a local write of a cell, with the edit as it is told; `None` if the value counts as
-/// written whole: it was or is no text, or has become too large to be merged.
+/// written whole: it was or is no text, has become too large to be merged, or had given way to one that is still
+/// to come.
 ///
 /// `stamp` is that of the write, `before` the cell before it, with the stamp that it had.
 pub fn edit_text<S: Copy + Eq>(
@@ -203,7 +204,8 @@ pub fn edit_text<S: Copy + Eq>(
 ) -> Option<(Document<S>, TextDelta<S>)> {
     let (epoch, value, document) = before;
     let (Value::Text(old), Value::Text(new)) = (value, after) else { return None };
-    if epoch.version == Version::NEVER {
+    let has_given_way = document.is_some_and(|document| document.epoch().version == Version::NEVER);
+    if epoch.version == Version::NEVER || has_given_way {
         return None;
     }
     let implied = match document {

@@ -10,8 +10,9 @@
 //!
 //! Import order, left may be used by right: `limits`, `signs` → `words` → `delimiter` ↔ `cuts`; `tree` →
 //! `run`, `place`; `likeness` → `diff` → `word_diff`; `document` → `delta` ↔ `merge`; `edit`, `encode`,
-//! `inspect` → `json`.
+//! `inspect` → `json`; `collect`.
 
+mod collect;
 mod cuts;
 mod delimiter;
 mod delta;

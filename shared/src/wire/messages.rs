@@ -1,7 +1,7 @@
 //! The body of each kind of message, field by field.
 
 use crate::error::{Error, Result};
-use crate::hlc::Millis;
+use crate::hlc::{Millis, Version};
 use crate::id::SiteId;
 use crate::message::{
     CreateReply, Epoch, GoneReply, GoneRequest, Message, Next, Progress, PullReply, PullRequest, PushReply,
@@ -25,6 +25,7 @@ const VIEW_BYTES: usize = 16;
 
 const MORE: u8 = 0;
 const DONE: u8 = 1;
+const EXPIRED: u8 = 2;
 
 const SNAPSHOT: &str = "the text of a snapshot, in bytes,";
 const TABLES: &str = "the number of tables in one message";
@@ -171,13 +172,21 @@ fn put_pull_reply(out: &mut Vec<u8>, reply: &PullReply) -> Result<()> {
             out.push(DONE);
             put_snapshot(out, snapshot)?;
         }
+        Next::Expired => out.push(EXPIRED),
     }
     stream::put_count(out, reply.views.len(), TABLES, MAX_TABLES)?;
     for view in &reply.views {
         out.extend_from_slice(&view.columns.to_le_bytes());
         out.extend_from_slice(&view.rows.to_le_bytes());
     }
-    batch::put(out, &reply.changes)
+    batch::put(out, &reply.changes)?;
+    if reply.collected > Version::MAX {
+        return Err(Error::invalid_input("the bound of what was collected is no version"));
+    }
+    if reply.collected > Version::NEVER {
+        varint::put_u64(out, reply.collected.0);
+    }
+    Ok(())
 }
 
 fn read_pull_reply(input: &mut Reader<'_>) -> Result<PullReply> {
@@ -187,11 +196,26 @@ fn read_pull_reply(input: &mut Reader<'_>) -> Result<PullReply> {
     let next = match input.byte()? {
         MORE => Next::More(read_progress(input)?),
         DONE => Next::Done(read_snapshot(input)?),
+        EXPIRED => Next::Expired,
         _ => return Err(Error::malformed(offset, "what comes next has an unknown form")),
     };
     let views = stream::count(input, VIEW_BYTES, TABLES, MAX_TABLES)?;
     let views = (0..views).map(|_| read_view(input)).collect::<Result<Vec<_>>>()?;
-    Ok(PullReply { epoch, server_time, views, changes: batch::read(input)?, hidden, next })
+    let changes = batch::read(input)?;
+    let collected = read_collected(input)?;
+    Ok(PullReply { epoch, server_time, views, changes, hidden, next, collected })
+}
+
+fn read_collected(input: &mut Reader<'_>) -> Result<Version> {
+    if input.is_empty() {
+        return Ok(Version::NEVER);
+    }
+    let offset = input.offset();
+    let version = Version(input.u64()?);
+    if version == Version::NEVER || version > Version::MAX {
+        return Err(Error::malformed(offset, "the bound of what was collected is no version"));
+    }
+    Ok(version)
 }
 
 fn read_view(input: &mut Reader<'_>) -> Result<View> {

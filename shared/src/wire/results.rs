@@ -14,6 +14,7 @@ const ACCEPTED: u8 = 0;
 const DEAD: u8 = 1;
 const REFUSED: u8 = 2;
 const UNKNOWN_TABLE: u8 = 3;
+const COLLECTED: u8 = 4;
 
 const SQLSTATE_BYTES: usize = 5;
 
@@ -42,6 +43,7 @@ fn put_table(out: &mut Vec<u8>, results: &[RowResult]) -> Result<()> {
         RowResult::Dead => DEAD,
         RowResult::Refused(_) => REFUSED,
         RowResult::UnknownTable => UNKNOWN_TABLE,
+        RowResult::Collected => COLLECTED,
     }));
     let accepted = results.iter().filter_map(|result| match result {
         RowResult::Accepted(id) => Some(*id),
@@ -99,6 +101,7 @@ fn read_table(input: &mut Reader<'_>, allowance: &mut Allowance) -> Result<Vec<R
             DEAD => Some(RowResult::Dead),
             REFUSED => Some(RowResult::Refused(read_refusal(input)?)),
             UNKNOWN_TABLE => Some(RowResult::UnknownTable),
+            COLLECTED => Some(RowResult::Collected),
             _ => None,
         };
         results.push(result.ok_or_else(|| Error::malformed(offset + index, "a result has an unknown kind"))?);

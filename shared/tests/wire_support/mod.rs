@@ -139,11 +139,13 @@ fn pull_request() -> impl Strategy<Value = Message> {
 }
 
 fn pull_reply() -> impl Strategy<Value = Message> {
-    let next = prop_oneof![progress().prop_map(Next::More), snapshot().prop_map(Next::Done)];
+    let next =
+        prop_oneof![progress().prop_map(Next::More), snapshot().prop_map(Next::Done), Just(Next::Expired)];
+    let collected = prop_oneof![Just(Version::NEVER), (1..=Version::MAX.0).prop_map(Version)];
     let view = any::<(u64, u64)>().prop_map(|(columns, rows)| View { columns, rows });
-    (epoch(), millis(), vec(view, 0..4), batch(), any::<bool>(), next).prop_map(
-        |(epoch, server_time, views, changes, hidden, next)| {
-            Message::PullReply(PullReply { epoch, server_time, views, changes, hidden, next })
+    (epoch(), millis(), vec(view, 0..4), batch(), any::<bool>(), next, collected).prop_map(
+        |(epoch, server_time, views, changes, hidden, next, collected)| {
+            Message::PullReply(PullReply { epoch, server_time, views, changes, hidden, next, collected })
         },
     )
 }
@@ -300,6 +302,7 @@ fn row_result() -> impl Strategy<Value = RowResult> {
         1 => ("[0-9A-Z]{5}", ".{0,20}")
             .prop_map(|(sqlstate, message)| RowResult::Refused(Refusal { sqlstate, message })),
         1 => Just(RowResult::UnknownTable),
+        1 => Just(RowResult::Collected),
     ]
 }
 

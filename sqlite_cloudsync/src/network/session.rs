@@ -23,7 +23,7 @@ use crate::outbox::{self, Parcel, Pass};
 use crate::restamp::restamp;
 use crate::savepoint::in_savepoint;
 use crate::table::Table;
-use crate::{apply, fold, sent, system};
+use crate::{apply, fold, horizon, sent, system};
 
 /// What sending came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,12 +66,31 @@ pub fn sync(
     let mut received = Received::default();
     // So does one that was just opened, and may be a copy: what its original has sent is not left out then.
     if ServerState::load(conn)?.cursor.is_none() || (first && outbox::unsent(conn)?.0 > 0) {
-        received.add(session.receive()?);
+        // One that was away for too long sends before it starts anew: what it wrote is about the rows that it has.
+        received.add(session.receive_within(Horizon::SendFirst)?);
     }
     let sent = session.send()?;
     received.add(session.receive()?);
     session.finish()?;
     Ok((sent, received))
+}
+
+/// What follows if the server does not know any more what changed since the cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Horizon {
+    /// Nothing yet: what is unsent goes out first.
+    SendFirst,
+    /// The device starts anew.
+    StartAnew,
+}
+
+/// How a download ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// With the last page.
+    Complete,
+    /// The server does not know any more what changed since the cursor.
+    Expired,
 }
 
 impl<'a> Session<'a> {
@@ -266,15 +285,22 @@ impl<'a> Session<'a> {
     /// # Errors
     /// As [`sync`].
     pub fn receive(&mut self) -> Result<Received> {
+        self.receive_within(Horizon::StartAnew)
+    }
+
+    fn receive_within(&mut self, beyond: Horizon) -> Result<Received> {
         let mut received = Received::default();
         let names: Vec<String> = Table::all(self.conn)?.into_iter().map(|table| table.schema.name).collect();
         if ServerState::load(self.conn)?.cursor.is_none() {
-            self.download(Purpose::Whole, &names, &mut received)?;
-            received.add(inbox::retry_parked(self.conn, self.server_time)?);
-            return Ok(received);
+            return self.receive_whole(&names, received);
         }
         self.download_new_tables(&mut received)?;
-        self.download(Purpose::News, &names, &mut received)?;
+        if self.download(Purpose::News, &names, &mut received)? == End::Expired {
+            return match beyond {
+                Horizon::SendFirst => Ok(received),
+                Horizon::StartAnew => self.start_anew(&names, received),
+            };
+        }
         // The news may have said that other columns of a table may be read than those it has.
         self.download_new_tables(&mut received)?;
         let stale = state::tables_pulled(self.conn, Pulled::Stale)?;
@@ -285,13 +311,38 @@ impl<'a> Session<'a> {
         Ok(received)
     }
 
+    /// Everything, for a device that has no cursor.
+    fn receive_whole(&mut self, tables: &[String], mut received: Received) -> Result<Received> {
+        self.download(Purpose::Whole, tables, &mut received)?;
+        received.add(inbox::retry_parked(self.conn, self.server_time)?);
+        Ok(received)
+    }
+
+    /// After a time so long that the server does not know any more what changed: what is not unsent counts as
+    /// a cache. Rows that are gone go first, while the rest is as it was: then every id that is left names the
+    /// row that it always did. If that is cut, the next sync begins with it again.
+    fn start_anew(&mut self, tables: &[String], mut received: Received) -> Result<Received> {
+        self.remove_gone(None, tables, &mut received)?;
+        apply::in_transaction(self.conn, || {
+            horizon::forget_told(self.conn)?;
+            horizon::set_starting_anew(self.conn, true)?;
+            state::set_pulled(self.conn, tables, Pulled::Never)?;
+            let epoch = ServerState::load(self.conn)?.epoch;
+            ServerState { epoch, cursor: None, progress: None }.store(self.conn)
+        })?;
+        self.receive_whole(tables, received)
+    }
+
     fn download_new_tables(&mut self, received: &mut Received) -> Result<()> {
         let new = state::tables_pulled(self.conn, Pulled::Never)?;
-        if new.is_empty() { Ok(()) } else { self.download(Purpose::Whole, &new, received) }
+        if !new.is_empty() {
+            self.download(Purpose::Whole, &new, received)?;
+        }
+        Ok(())
     }
 
     /// Downloads pages until the end, and removes what is gone.
-    fn download(&mut self, purpose: Purpose, tables: &[String], received: &mut Received) -> Result<()> {
+    fn download(&mut self, purpose: Purpose, tables: &[String], received: &mut Received) -> Result<End> {
         let from = match purpose {
             Purpose::News => ServerState::load(self.conn)?.cursor,
             Purpose::Whole | Purpose::Sight => None,
@@ -334,16 +385,20 @@ impl<'a> Session<'a> {
                 // Everything counts as unsent and unseen: the next call starts over, with the send.
                 return Err(Error::network("the server was restored or replaced: sync again"));
             }
+            if reply.next == Next::Expired {
+                return Ok(End::Expired);
+            }
             hidden |= reply.hidden;
             if let Some(end) = self.apply_page(purpose, tables, reply, received)? {
                 if hidden || from.is_none() {
                     self.remove_gone(from.clone(), tables, received)?;
                 }
                 // A table that was mapped elsewhere since is not downloaded.
-                return in_savepoint(self.conn, || {
+                in_savepoint(self.conn, || {
                     names.check(self.conn)?;
                     self.finish_download(purpose, tables, end, site)
-                });
+                })?;
+                return Ok(End::Complete);
             }
         }
     }
@@ -367,13 +422,15 @@ impl<'a> Session<'a> {
                 state.progress = None;
                 Some(snapshot)
             }
+            Next::Expired => return Ok(None),
         };
         let names = &self.names;
-        let page = inbox::apply_page(self.conn, reply.changes, reply.server_time, |conn| {
+        let PullReply { changes, server_time, collected, views, .. } = reply;
+        let page = inbox::apply_page(self.conn, changes, server_time, collected, |conn| {
             names.check(conn)?;
             match purpose {
-                Purpose::News => state::mark_stale(conn, tables, &reply.views)?,
-                Purpose::Whole | Purpose::Sight => state::keep_views(conn, tables, &reply.views)?,
+                Purpose::News => state::mark_stale(conn, tables, &views)?,
+                Purpose::Whole | Purpose::Sight => state::keep_views(conn, tables, &views)?,
             }
             state.store(conn)
         })?;
@@ -394,6 +451,7 @@ impl<'a> Session<'a> {
             state.cursor = Some(end);
             state.store(self.conn)?;
             sent::set_since_download(self.conn, false)?;
+            horizon::set_starting_anew(self.conn, false)?;
         }
         // Under a new site id all is to be downloaded anew.
         if purpose != Purpose::News && site == self.site()? {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cloudsync_shared::change::ChangeBatch;
-use cloudsync_shared::hlc::Millis;
+use cloudsync_shared::hlc::{Millis, Version};
 use cloudsync_shared::id::RowId;
 use cloudsync_shared::message::{
     Epoch, GoneReply, Message, Next, PullReply, PushReply, PushRequest, RowResult, Snapshot, View,
@@ -276,6 +276,7 @@ fn serve(seen: &Seen, rows: &mut u64, count: bool) -> Vec<u8> {
             changes: ChangeBatch::default(),
             hidden: false,
             next: Next::Done(Snapshot("1:1:".into())),
+            collected: Version::NEVER,
         }),
         _ => Message::GoneReply(GoneReply { epoch: EPOCH, gone: Vec::new() }),
     };

@@ -65,6 +65,8 @@ const KINDS: &[Fault] = &[
 struct State {
     random: Random,
     is_healthy: bool,
+    /// How many requests are still to go through before all are cut off.
+    allowed: Option<u64>,
     blackout: u64,
     /// Requests that went through, to be repeated at a bad moment.
     earlier: Vec<Vec<u8>>,
@@ -87,8 +89,13 @@ impl FaultProxy {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
         let random = Random::new(seed);
-        let state =
-            Arc::new(Mutex::new(State { random, is_healthy: false, blackout: 0, earlier: Vec::new() }));
+        let state = Arc::new(Mutex::new(State {
+            random,
+            is_healthy: false,
+            allowed: None,
+            blackout: 0,
+            earlier: Vec::new(),
+        }));
         let faults = Arc::new(AtomicU64::new(0));
         let (shared, count, upstream) = (state.clone(), faults.clone(), upstream.to_owned());
         std::thread::spawn(move || {
@@ -106,6 +113,14 @@ impl FaultProxy {
     /// A thread of the proxy panicked.
     pub fn heal(&self) {
         self.state.lock().expect("the proxy's state").is_healthy = true;
+    }
+
+    /// The next requests go through, so many of them; then all are cut off.
+    ///
+    /// # Panics
+    /// A thread of the proxy panicked.
+    pub fn allow(&self, requests: u64) {
+        self.state.lock().expect("the proxy's state").allowed = Some(requests);
     }
 
     /// How many requests went wrong.
@@ -129,6 +144,16 @@ fn choose(state: &Mutex<State>, request: &[u8]) -> (Option<Fault>, Option<Vec<u8
     let mut state = state.lock().expect("the proxy's state");
     if state.is_healthy {
         return (None, None);
+    }
+    if let Some(allowed) = &mut state.allowed {
+        return match allowed.checked_sub(1) {
+            Some(rest) => {
+                *allowed = rest;
+                (None, None)
+            }
+            // The answer is lost: what was asked for has been done.
+            None => (Some(Fault::CutAnswer), None),
+        };
     }
     if state.blackout == 0 && state.random.below(100) < BLACKOUTS {
         state.blackout = BLACKOUT;

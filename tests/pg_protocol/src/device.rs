@@ -174,6 +174,11 @@ impl Device {
             pages.push(reply);
             match next {
                 Next::More(more) => progress = Some(more),
+                // It starts anew at the next pull.
+                Next::Expired => {
+                    self.cursor = None;
+                    break;
+                }
                 Next::Done(until) => {
                     self.cursor = Some(until);
                     break;

@@ -68,7 +68,7 @@ impl Look<'_> {
                         RowResult::Accepted(id) => {
                             self.told.insert((String::new(), id.0));
                         }
-                        RowResult::Dead | RowResult::UnknownTable => {}
+                        RowResult::Dead | RowResult::UnknownTable | RowResult::Collected => {}
                     }
                 }
             }
