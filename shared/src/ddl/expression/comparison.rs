@@ -196,6 +196,7 @@ impl Translator<'_> {
         let exprs: Vec<&Expr> = arguments.iter().collect();
         let values = self.translate_all(exprs.iter().copied())?;
         let are_truths = values.iter().all(|value| matches!(value.kind, Kind::Truth | Kind::Null));
+        let second = values.get(1)?.kind;
         let first = values.into_iter().next()?;
         let first = if are_truths { first } else { first.into_value() };
         let all = self.comparands(&exprs, false, position)?;
@@ -204,7 +205,13 @@ impl Translator<'_> {
             let first = arithmetic::decimal_as_real(&first).text;
             return Some(Sql::atom(Kind::Real, format!("NULLIF({first}, {second})")));
         }
-        Some(Sql::chosen(kind, format!("NULLIF({})", all.join(", "))))
+        let chosen = Sql::chosen(kind, format!("NULLIF({})", all.join(", ")));
+        // PostgreSQL answers with the type in which it compared both.
+        let is_whole = matches!(kind, Kind::Small | Kind::Integer);
+        Some(match is_whole && matches!(second, Kind::Decimal | Kind::Numeric | Kind::Real) {
+            true => chosen.cast("bigint", Kind::Integer),
+            false => chosen,
+        })
     }
 }
 
