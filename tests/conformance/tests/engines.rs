@@ -67,7 +67,9 @@ impl Step {
             _ => {
                 let site = SiteId([1 + random.below(3) as u8; 16]);
                 let keys = 1 + random.below(3);
-                let rows = (0..keys).map(|_| remote_row(random, site)).collect();
+                let mut rows: Vec<RowChange> = (0..keys).map(|_| remote_row(random, site)).collect();
+                let highest = rows.iter().map(RowChange::highest).max().unwrap_or_default();
+                rows.push(heard(Stamp { version: highest, site }));
                 let columns = COLUMNS.map(str::to_owned).into();
                 Step::Remote(
                     site,
@@ -92,6 +94,14 @@ fn remote_row(random: &mut Random, site: SiteId) -> RowChange {
         }
     }
     RowChange { row_id: None, key, length, life, cells, texts: Vec::new(), past: Past::default() }
+}
+
+/// A row that everybody accepts: PostgreSQL counts no version of which it took nothing, and its next local write
+/// would have another place among those of the future than on the other engines.
+fn heard(life: Stamp<SiteId>) -> RowChange {
+    let key = Key::encode(&[Value::Text("heard".to_owned())]).expect("a key");
+    let (length, past) = (CausalLength::FIRST, Past::default());
+    RowChange { row_id: None, key, length, life, cells: Vec::new(), texts: Vec::new(), past }
 }
 
 /// An hour ago or in two minutes, never near the present, where local writes are. The versions of the
