@@ -117,6 +117,27 @@ impl Steps {
     }
 }
 
+/// Where steps lead: how many of the old lines they use, and what they make of them.
+#[cfg(test)]
+pub(crate) fn follow<'a>(steps: Vec<Step>, old: &[&'a str], new: &[&'a str]) -> (usize, Vec<&'a str>) {
+    let (mut from, mut made) = (0, Vec::new());
+    for step in steps {
+        match step {
+            Step::Keep(count) => {
+                made.extend_from_slice(&old[from..from + count]);
+                from += count;
+            }
+            Step::Change(at) => {
+                made.push(new[at]);
+                from += 1;
+            }
+            Step::Delete(count) => from += count,
+            Step::Insert(range) => made.extend_from_slice(&new[range]),
+        }
+    }
+    (from, made)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,21 +165,7 @@ mod tests {
             let old: Vec<_> = old.iter().map(String::as_str).collect();
             let new: Vec<_> = new.iter().map(String::as_str).collect();
             let deadline = hurry.then(Instant::now);
-            let (mut from, mut made) = (0, Vec::new());
-            for step in script(&old, &new, deadline) {
-                match step {
-                    Step::Keep(count) => {
-                        made.extend_from_slice(&old[from..from + count]);
-                        from += count;
-                    }
-                    Step::Change(at) => {
-                        made.push(new[at]);
-                        from += 1;
-                    }
-                    Step::Delete(count) => from += count,
-                    Step::Insert(range) => made.extend_from_slice(&new[range]),
-                }
-            }
+            let (from, made) = follow(script(&old, &new, deadline), &old, &new);
             prop_assert_eq!(from, old.len());
             prop_assert_eq!(made, new);
         }

@@ -211,6 +211,7 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::diff::follow;
     use crate::text::words::cut;
     use proptest::prelude::*;
 
@@ -271,21 +272,8 @@ mod tests {
         ) {
             let old: Vec<_> = old.iter().map(String::as_str).collect();
             let new: Vec<_> = new.iter().map(String::as_str).collect();
-            let (mut from, mut made) = (0, Vec::new());
-            for step in script(&old, &new, hurry.then(Instant::now)) {
-                match step {
-                    Step::Keep(count) => {
-                        made.extend_from_slice(&old[from..from + count]);
-                        from += count;
-                    }
-                    Step::Change(at) => {
-                        made.push(new[at]);
-                        from += 1;
-                    }
-                    Step::Delete(count) => from += count,
-                    Step::Insert(range) => made.extend_from_slice(&new[range]),
-                }
-            }
+            let steps = script(&old, &new, hurry.then(Instant::now));
+            let (from, made) = follow(steps, &old, &new);
             prop_assert_eq!(from, old.len());
             prop_assert_eq!(made, new);
         }

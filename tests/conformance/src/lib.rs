@@ -7,6 +7,7 @@
 pub mod device;
 pub mod faults;
 pub mod gateway;
+pub mod notes;
 pub mod random;
 pub mod rls;
 pub mod server;

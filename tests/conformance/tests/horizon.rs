@@ -4,86 +4,39 @@
 //! `CLOUDSYNC_HORIZON_SEEDS` sets how many random histories are run for each algorithm,
 //! `CLOUDSYNC_HORIZON_SEED` runs one.
 
-use std::time::Duration;
-
 use cloudsync_conformance::device::Device;
+use cloudsync_conformance::notes::{DUMP, Notes};
 use cloudsync_conformance::random::Random;
-use cloudsync_conformance::server::Server;
 
-const DUMP: &str = "SELECT id, title, body FROM note";
-/// How often a collection is tried, with a pause in between: what others have open at the moment holds it up.
-const MAX_TRIES: usize = 6000;
-const PAUSE: Duration = Duration::from_millis(10);
 const STEPS: u64 = 60;
 
-struct World {
-    server: Server,
-    directory: tempfile::TempDir,
-    algorithm: &'static str,
+const TOMBSTONES: &str = "SELECT count(*) FROM cloudsync.clock_1 WHERE NOT cloudsync.clock_is_alive(clock)";
+const LOG: &str = "SELECT count(*) FROM cloudsync.log";
+
+/// Whether the server will say that this device was away for too long.
+fn is_beyond_horizon(world: &mut Notes, device: &Device) -> bool {
+    let cursor = device.text("SELECT value FROM cloudsync_settings WHERE key = 'server_cursor'");
+    let sql = "SELECT xid >= pg_snapshot_xmin($1::text::pg_snapshot) FROM cloudsync.horizon";
+    world.server.client.query_one(sql, &[&cursor]).expect("the horizon").get(0)
 }
 
-impl World {
-    fn new(algorithm: &'static str) -> World {
-        let mut server =
-            Server::create("CREATE TABLE note (id text PRIMARY KEY, title text, body text)", &[]);
-        server.run(&format!("SELECT cloudsync_init('note', '{algorithm}')"));
-        World { server, directory: tempfile::tempdir().expect("a directory"), algorithm }
+/// All replicas end equal, one that has just come among them, with these rows.
+fn expect(world: &mut Notes, devices: &[&Device], rows: &[&str]) {
+    for device in devices.iter().chain(devices) {
+        device.sync();
     }
-
-    fn device(&self, name: &str) -> Device {
-        let ddl = "CREATE TABLE note (id TEXT PRIMARY KEY NOT NULL, title TEXT, body TEXT)";
-        let device = Device::create(self.directory.path(), name, ddl, &[]);
-        device.text(&format!("SELECT cloudsync_init('note', '{}')", self.algorithm));
-        device.connect(&self.server.url);
-        device
-    }
-
-    fn count(&mut self, sql: &str) -> i64 {
-        self.server.client.query_one(sql, &[]).unwrap_or_else(|error| panic!("{sql}: {error:?}")).get(0)
-    }
-
-    fn tombstones(&mut self) -> i64 {
-        self.count("SELECT count(*) FROM cloudsync.clock_1 WHERE NOT cloudsync.clock_is_alive(clock)")
-    }
-
-    /// Collects all that happened until now.
-    fn collect(&mut self) {
-        for _ in 0..MAX_TRIES {
-            self.server.run("SELECT cloudsync_collect(0)");
-            let log = self.count("SELECT count(*) FROM cloudsync.log");
-            if log == 0 && self.tombstones() == 0 {
-                return;
-            }
-            std::thread::sleep(PAUSE);
-        }
-        panic!("something is never collected");
-    }
-
-    /// Whether the server will say that this device was away for too long.
-    fn is_beyond_horizon(&mut self, device: &Device) -> bool {
-        let cursor = device.text("SELECT value FROM cloudsync_settings WHERE key = 'server_cursor'");
-        let sql = "SELECT xid >= pg_snapshot_xmin($1::text::pg_snapshot) FROM cloudsync.horizon";
-        self.server.client.query_one(sql, &[&cursor]).expect("the horizon").get(0)
-    }
-
-    /// All replicas end equal, one that has just come among them, with these rows.
-    fn expect(&mut self, devices: &[&Device], rows: &[&str]) {
-        for device in devices.iter().chain(devices) {
-            device.sync();
-        }
-        let fresh = self.device("fresh");
-        fresh.sync();
-        assert_eq!(self.server.dump(DUMP), rows, "{}: the server", self.algorithm);
-        for (at, device) in devices.iter().chain([&&fresh]).enumerate() {
-            assert_eq!(device.dump(DUMP), rows, "{}: device {at}", self.algorithm);
-        }
+    let fresh = world.device("fresh");
+    fresh.sync();
+    assert_eq!(world.server.dump(DUMP), rows, "{}: the server", world.algorithm);
+    for (at, device) in devices.iter().chain([&&fresh]).enumerate() {
+        assert_eq!(device.dump(DUMP), rows, "{}: device {at}", world.algorithm);
     }
 }
 
 /// Two devices that know the notes `a` to `d`, of which the second goes away; the first deletes `a` and `b`
 /// meanwhile, and that is forgotten.
-fn one_stays_and_one_goes(algorithm: &'static str, writes: &str) -> (World, Device, Device) {
-    let mut world = World::new(algorithm);
+fn one_stays_and_one_goes(algorithm: &'static str, writes: &str) -> (Notes, Device, Device) {
+    let mut world = Notes::new(algorithm, "");
     let (stays, goes) = (world.device("stays"), world.device("goes"));
     stays.run("INSERT INTO note VALUES ('a', 'a', 'a'), ('b', 'b', 'b'), ('c', 'c', 'c'), ('d', 'd', 'd')");
     stays.sync();
@@ -91,8 +44,8 @@ fn one_stays_and_one_goes(algorithm: &'static str, writes: &str) -> (World, Devi
     goes.run(writes);
     stays.run("DELETE FROM note WHERE id IN ('a', 'b'); UPDATE note SET title = 'later' WHERE id = 'c'");
     stays.sync();
-    world.collect();
-    assert!(world.is_beyond_horizon(&goes));
+    world.collect(&[LOG, TOMBSTONES]);
+    assert!(is_beyond_horizon(&mut world, &goes));
     (world, stays, goes)
 }
 
@@ -103,8 +56,8 @@ fn who_was_away_beyond_the_horizon_ends_as_a_fresh_device() {
         let rows = [r#""c"|"later"|"c""#, r#""d"|"d"|"d""#];
         goes.sync();
         assert_eq!(goes.dump(DUMP), rows);
-        assert!(!world.is_beyond_horizon(&goes));
-        world.expect(&[&stays, &goes], &rows);
+        assert!(!is_beyond_horizon(&mut world, &goes));
+        expect(&mut world, &[&stays, &goes], &rows);
     }
 }
 
@@ -118,14 +71,14 @@ const WRITES: &str = "UPDATE note SET title = 'mine' WHERE id = 'a';
 fn an_update_does_not_bring_a_forgotten_row_back_and_an_insert_does() {
     let (mut world, stays, goes) = one_stays_and_one_goes("cls", WRITES);
     let rows = [r#""b"|"again"|"again""#, r#""c"|"later"|"mine""#, r#""d"|"d"|"d""#, r#""e"|"new"|"new""#];
-    world.expect(&[&goes, &stays], &rows);
+    expect(&mut world, &[&goes, &stays], &rows);
 }
 
 #[test]
 fn where_deletes_win_nothing_brings_a_forgotten_row_back() {
     let (mut world, stays, goes) = one_stays_and_one_goes("dws", WRITES);
     let rows = [r#""c"|"later"|"mine""#, r#""d"|"d"|"d""#, r#""e"|"new"|"new""#];
-    world.expect(&[&goes, &stays], &rows);
+    expect(&mut world, &[&goes, &stays], &rows);
 }
 
 #[test]
@@ -138,17 +91,17 @@ fn where_adds_win_an_update_brings_a_forgotten_row_back_whole() {
         r#""d"|"d"|"d""#,
         r#""e"|"new"|"new""#,
     ];
-    world.expect(&[&goes, &stays], &rows);
+    expect(&mut world, &[&goes, &stays], &rows);
 }
 
 #[test]
 fn a_process_that_begins_with_unsent_writes_sends_them_before_it_starts_anew() {
     let (mut world, stays, goes) = one_stays_and_one_goes("cls", WRITES);
     drop(goes);
-    let goes = Device::open(world.directory.path(), "goes");
+    let goes = Device::open(world.files(), "goes");
     goes.connect(&world.server.url);
     let rows = [r#""b"|"again"|"again""#, r#""c"|"later"|"mine""#, r#""d"|"d"|"d""#, r#""e"|"new"|"new""#];
-    world.expect(&[&goes, &stays], &rows);
+    expect(&mut world, &[&goes, &stays], &rows);
 }
 
 #[test]
@@ -167,7 +120,7 @@ fn what_stands_under_a_forgotten_key_by_now_is_another_row() {
             late.sync();
             // A process that begins with unsent writes, and so asks before it sends.
             drop(goes);
-            let goes = Device::open(world.directory.path(), "goes");
+            let goes = Device::open(world.files(), "goes");
             goes.connect(&world.server.url);
             for device in [&goes, &stays, &late, &goes, &stays] {
                 device.sync();
@@ -178,7 +131,7 @@ fn what_stands_under_a_forgotten_key_by_now_is_another_row() {
             let mine = algorithm == "aws" && writes.starts_with("UPDATE note SET title");
             assert!(mine || row == r#""a"|"another"|"another""#, "{algorithm}, {writes}: {row}");
             let rows: Vec<&str> = expected.iter().map(String::as_str).collect();
-            world.expect(&[&goes, &stays, &late], &rows);
+            expect(&mut world, &[&goes, &stays, &late], &rows);
         }
     }
 }
@@ -196,7 +149,7 @@ fn two_inserts_under_a_forgotten_key_end_as_their_algorithm_has_it() {
         late.run("INSERT INTO note VALUES ('a', 'another', 'another')");
         late.sync();
         let rows = [row, r#""c"|"later"|"c""#, r#""d"|"d"|"d""#];
-        world.expect(&[&goes, &stays, &late], &rows);
+        expect(&mut world, &[&goes, &stays, &late], &rows);
     }
 }
 
@@ -204,7 +157,7 @@ fn two_inserts_under_a_forgotten_key_end_as_their_algorithm_has_it() {
 #[test]
 fn a_forgotten_row_that_was_inserted_twice_gives_way_to_one_that_was_inserted_once() {
     for algorithm in ["cls", "dws", "aws"] {
-        let mut world = World::new(algorithm);
+        let mut world = Notes::new(algorithm, "");
         let (stays, goes) = (world.device("stays"), world.device("goes"));
         stays.run("INSERT INTO note VALUES ('a', 'a', 'a'); DELETE FROM note");
         stays.sync();
@@ -213,19 +166,19 @@ fn a_forgotten_row_that_was_inserted_twice_gives_way_to_one_that_was_inserted_on
         goes.sync();
         stays.run("DELETE FROM note");
         stays.sync();
-        world.collect();
+        world.collect(&[LOG, TOMBSTONES]);
         let late = world.device("late");
         late.run("INSERT INTO note VALUES ('a', 'another', 'another')");
         late.sync();
-        assert!(world.is_beyond_horizon(&goes));
-        world.expect(&[&goes, &stays, &late], &[r#""a"|"another"|"another""#]);
+        assert!(is_beyond_horizon(&mut world, &goes));
+        expect(&mut world, &[&goes, &stays, &late], &[r#""a"|"another"|"another""#]);
     }
 }
 
 #[test]
 fn who_deleted_a_row_forgets_that_when_the_server_does() {
     for algorithm in ["cls", "dws", "aws"] {
-        let mut world = World::new(algorithm);
+        let mut world = Notes::new(algorithm, "");
         let deleter = world.device("deleter");
         deleter.run("INSERT INTO note VALUES ('a', 'a', 'a')");
         deleter.sync();
@@ -233,11 +186,11 @@ fn who_deleted_a_row_forgets_that_when_the_server_does() {
             "DELETE FROM note WHERE id = 'a'; INSERT INTO note VALUES ('a', 'b', 'b'); DELETE FROM note",
         );
         deleter.sync();
-        world.collect();
+        world.collect(&[LOG, TOMBSTONES]);
         let late = world.device("late");
         late.run("INSERT INTO note VALUES ('a', 'another', 'another')");
         late.sync();
-        world.expect(&[&deleter, &late], &[r#""a"|"another"|"another""#]);
+        expect(&mut world, &[&deleter, &late], &[r#""a"|"another"|"another""#]);
         let buried = "SELECT count(*) FROM sqlite_schema WHERE name = 'note_cloudsync_buried'";
         if deleter.dump(buried) == ["1"] {
             assert_eq!(deleter.dump("SELECT count(*) FROM note_cloudsync_buried"), ["0"]);
@@ -247,26 +200,26 @@ fn who_deleted_a_row_forgets_that_when_the_server_does() {
 
 #[test]
 fn what_is_younger_than_the_horizon_stays() {
-    let mut world = World::new("cls");
+    let mut world = Notes::new("cls", "");
     let device = world.device("device");
     device.run("INSERT INTO note VALUES ('a', 'a', 'a')");
     device.sync();
     device.run("DELETE FROM note");
     device.sync();
-    let log = world.count("SELECT count(*) FROM cloudsync.log");
+    let log = world.count(LOG);
     world.server.run("SELECT cloudsync_collect(1); SELECT cloudsync_collect()");
-    assert_eq!(world.count("SELECT count(*) FROM cloudsync.log"), log);
-    assert_eq!(world.tombstones(), 1);
-    assert!(!world.is_beyond_horizon(&device));
+    assert_eq!(world.count(LOG), log);
+    assert_eq!(world.count(TOMBSTONES), 1);
+    assert!(!is_beyond_horizon(&mut world, &device));
     // A day later, as far as the log can tell.
     world.server.run("UPDATE cloudsync.log SET noted_at = noted_at - interval '25 hours'");
     world.server.run("SELECT cloudsync_collect(1)");
-    assert_eq!(world.tombstones(), 1, "its delete is of today by its own stamp");
+    assert_eq!(world.count(TOMBSTONES), 1, "its delete is of today by its own stamp");
 }
 
 #[test]
 fn only_who_was_granted_it_may_collect() {
-    let mut world = World::new("cls");
+    let mut world = Notes::new("cls", "");
     let role = format!("collector_{}", std::process::id());
     world.server.run(&format!("CREATE ROLE {role}; SET ROLE {role}"));
     let refused = world.server.client.batch_execute("SELECT cloudsync_collect(0)").expect_err("no right");
@@ -315,7 +268,7 @@ struct History {
 
 impl History {
     fn run(mut self, algorithm: &'static str) {
-        let mut world = World::new(algorithm);
+        let mut world = Notes::new(algorithm, "");
         let names = ["a", "b", "away"];
         let devices = names.map(|name| world.device(name));
         for _ in 0..STEPS {
@@ -341,7 +294,7 @@ impl History {
         for actor in [0, 1, 2, 0, 1, 2] {
             self.sync(names[actor], &devices[actor]);
         }
-        world.collect();
+        world.collect(&[LOG, TOMBSTONES]);
         let fresh = world.device("fresh");
         self.sync("fresh", &fresh);
         for actor in [0, 1, 2] {

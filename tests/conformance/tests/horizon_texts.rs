@@ -3,86 +3,38 @@
 //! `CLOUDSYNC_HORIZON_SEEDS` sets how many random histories are run for each algorithm,
 //! `CLOUDSYNC_HORIZON_SEED` runs one.
 
-use std::time::Duration;
-
 use cloudsync_conformance::device::Device;
+use cloudsync_conformance::notes::{BY_LINES, DUMP, Notes, set_body};
 use cloudsync_conformance::random::Random;
 use cloudsync_conformance::server::Server;
 
-const DUMP: &str = "SELECT id, title, body FROM note";
-/// How often a collection is tried, with a pause in between: what others have open at the moment holds it up.
-const MAX_TRIES: usize = 6000;
-const PAUSE: Duration = Duration::from_millis(10);
 const STEPS: u64 = 50;
 
-struct World {
-    server: Server,
-    directory: tempfile::TempDir,
-    algorithm: &'static str,
-}
+/// What a collection leaves nothing of.
+const LEFT: [&str; 3] = [
+    "SELECT count(*) FROM cloudsync.texts WHERE cloudsync.collect_lines(document, 9223372036854775807) IS NOT NULL",
+    "SELECT (SELECT count(*) FROM cloudsync.log) + (SELECT count(*) FROM cloudsync.text_log)",
+    "SELECT count(*) FROM cloudsync.clock_1 WHERE NOT cloudsync.clock_is_alive(clock)",
+];
 
-impl World {
-    fn new(algorithm: &'static str) -> World {
-        let mut server =
-            Server::create("CREATE TABLE note (id text PRIMARY KEY, title text, body text)", &[]);
-        server.run(&format!("SELECT cloudsync_init('note', '{algorithm}')"));
-        server.run("SELECT cloudsync_set_column('note', 'body', 'algo', 'block')");
-        World { server, directory: tempfile::tempdir().expect("a directory"), algorithm }
+/// All replicas are equal after a few rounds, a fresh one among them; the body of the note.
+fn settle(world: &mut Notes, devices: &[&Device]) -> String {
+    for _ in 0..3 {
+        devices.iter().for_each(|device| drop(device.sync()));
     }
-
-    fn device(&self, name: &str) -> Device {
-        let ddl = "CREATE TABLE note (id TEXT PRIMARY KEY NOT NULL, title TEXT, body TEXT)";
-        let device = Device::create(self.directory.path(), name, ddl, &[]);
-        device.text(&format!("SELECT cloudsync_init('note', '{}')", self.algorithm));
-        device.run("SELECT cloudsync_set_column('note', 'body', 'algo', 'block')");
-        device.connect(&self.server.url);
-        device
+    let fresh = world.device("fresh");
+    fresh.sync();
+    let rows = world.server.dump(DUMP);
+    for (at, device) in devices.iter().chain([&&fresh]).enumerate() {
+        assert_eq!(device.dump(DUMP), rows, "{}: device {at}", world.algorithm);
     }
-
-    fn count(&mut self, sql: &str) -> i64 {
-        self.server.client.query_one(sql, &[]).unwrap_or_else(|error| panic!("{sql}: {error:?}")).get(0)
-    }
-
-    /// Collects all that happened until now.
-    fn collect(&mut self) {
-        for _ in 0..MAX_TRIES {
-            self.server.run("SELECT cloudsync_collect(0)");
-            let texts = "SELECT count(*) FROM cloudsync.texts
-                WHERE cloudsync.collect_lines(document, 9223372036854775807) IS NOT NULL";
-            let logs =
-                "SELECT (SELECT count(*) FROM cloudsync.log) + (SELECT count(*) FROM cloudsync.text_log)";
-            let rows = "SELECT count(*) FROM cloudsync.clock_1 WHERE NOT cloudsync.clock_is_alive(clock)";
-            if [texts, logs, rows].into_iter().all(|sql| self.count(sql) == 0) {
-                return;
-            }
-            std::thread::sleep(PAUSE);
-        }
-        panic!("something is never collected");
-    }
-
-    /// All replicas are equal after a few rounds, a fresh one among them; the body of the note.
-    fn settle(&mut self, devices: &[&Device]) -> String {
-        for _ in 0..3 {
-            devices.iter().for_each(|device| drop(device.sync()));
-        }
-        let fresh = self.device("fresh");
-        fresh.sync();
-        let rows = self.server.dump(DUMP);
-        for (at, device) in devices.iter().chain([&&fresh]).enumerate() {
-            assert_eq!(device.dump(DUMP), rows, "{}: device {at}", self.algorithm);
-        }
-        fresh.text("SELECT body FROM note WHERE id = 'n'")
-    }
-}
-
-fn set_body(device: &Device, body: &str) {
-    device.conn.execute("UPDATE note SET body = ?1 WHERE id = 'n'", [body]).expect("an edit");
+    fresh.text("SELECT body FROM note WHERE id = 'n'")
 }
 
 /// Three devices with the lines `a` to `e`. One deletes `b` and `d`, another one hears of it, and a third one, which
 /// writes something, does not before that is forgotten.
-fn one_goes(algorithm: &'static str, writes: impl Fn(&Device)) -> (World, [Device; 3]) {
-    let mut world = World::new(algorithm);
+fn one_goes(algorithm: &'static str, writes: impl Fn(&Device)) -> (Notes, [Device; 3]) {
+    let mut world = Notes::new(algorithm, BY_LINES);
     let devices = ["stays", "hears", "goes"].map(|name| world.device(name));
     let [stays, hears, goes] = &devices;
     stays.run("INSERT INTO note VALUES ('n', 'title', 'a\nb\nc\nd\n')");
@@ -98,7 +50,7 @@ fn one_goes(algorithm: &'static str, writes: impl Fn(&Device)) -> (World, [Devic
     set_body(stays, "a\nc\ne\n");
     stays.sync();
     hears.sync();
-    world.collect();
+    world.collect(&LEFT);
     (world, devices)
 }
 
@@ -111,7 +63,7 @@ fn who_comes_back_without_writes_has_no_deleted_line() {
         // It writes on, from what it has now.
         set_body(&goes, "a\nc\nnew\ne\n");
         set_body(&hears, "a\nC\ne\n");
-        assert_eq!(world.settle(&[&goes, &hears, &stays]), "a\nC\nnew\ne\n", "{algorithm}");
+        assert_eq!(settle(&mut world, &[&goes, &hears, &stays]), "a\nC\nnew\ne\n", "{algorithm}");
     }
 }
 
@@ -121,7 +73,7 @@ fn edits_of_lines_from_beyond_the_horizon_are_merged() {
         let (mut world, [stays, hears, goes]) =
             one_goes(algorithm, |device| set_body(device, "A\nb\nc\nD\nnew\ne\n"));
         // An edit beats a delete that it had not seen, remembered or not; a line that was not touched stays away.
-        assert_eq!(world.settle(&[&goes, &stays, &hears]), "A\nc\nD\nnew\ne\n", "{algorithm}");
+        assert_eq!(settle(&mut world, &[&goes, &stays, &hears]), "A\nc\nD\nnew\ne\n", "{algorithm}");
     }
 }
 
@@ -129,7 +81,7 @@ fn edits_of_lines_from_beyond_the_horizon_are_merged() {
 fn a_text_that_is_told_whole_brings_lines_back_for_all_or_for_none() {
     let (mut world, [stays, hears, goes]) =
         one_goes("aws", |device| device.run("UPDATE note SET title = 'later'"));
-    assert_eq!(world.settle(&[&goes, &stays, &hears]), "a\nb\nc\nd\ne\n");
+    assert_eq!(settle(&mut world, &[&goes, &stays, &hears]), "a\nb\nc\nd\ne\n");
     assert_eq!(stays.text("SELECT title FROM note"), "later");
 }
 
@@ -160,7 +112,7 @@ fn run_all(algorithm: &'static str, usually: u64) {
 }
 
 fn history(algorithm: &'static str, seed: u64) {
-    let mut world = World::new(algorithm);
+    let mut world = Notes::new(algorithm, BY_LINES);
     let devices = ["a", "b", "away"].map(|name| world.device(name));
     let mut random = Random::new(seed);
     let mut log = Vec::new();
@@ -191,7 +143,7 @@ fn history(algorithm: &'static str, seed: u64) {
     for actor in [0, 1, 2, 0, 1, 2] {
         log.push(format!("{actor} syncs: {}", devices[actor].sync()));
     }
-    world.collect();
+    world.collect(&LEFT);
     for actor in [0, 1, 2] {
         log.push(format!("{actor} syncs: {}", devices[actor].sync()));
     }

@@ -4,49 +4,14 @@
 //! runs one.
 
 use cloudsync_conformance::device::Device;
+use cloudsync_conformance::notes::{BY_LINES, DUMP, Notes, set_body};
 use cloudsync_conformance::random::Random;
 use cloudsync_conformance::server::Server;
 
-const DUMP: &str = "SELECT id, title, body FROM note";
 const STEPS: u64 = 50;
-
-struct World {
-    server: Server,
-    directory: tempfile::TempDir,
-    algorithm: &'static str,
-}
-
-impl World {
-    fn new(algorithm: &'static str) -> World {
-        let mut server =
-            Server::create("CREATE TABLE note (id text PRIMARY KEY, title text, body text)", &[]);
-        server.run(&format!("SELECT cloudsync_init('note', '{algorithm}')"));
-        server.run("SELECT cloudsync_set_column('note', 'body', 'algo', 'block')");
-        World { server, directory: tempfile::tempdir().expect("a directory"), algorithm }
-    }
-
-    fn device(&self, name: &str) -> Device {
-        let device = self.device_without_lines(name);
-        device.run("SELECT cloudsync_set_column('note', 'body', 'algo', 'block')");
-        device
-    }
-
-    /// A device that knows nothing of lines, as all were before the column was chosen.
-    fn device_without_lines(&self, name: &str) -> Device {
-        let ddl = "CREATE TABLE note (id TEXT PRIMARY KEY NOT NULL, title TEXT, body TEXT)";
-        let device = Device::create(self.directory.path(), name, ddl, &[]);
-        device.text(&format!("SELECT cloudsync_init('note', '{}')", self.algorithm));
-        device.connect(&self.server.url);
-        device
-    }
-}
 
 fn body(device: &Device) -> String {
     device.text("SELECT body FROM note WHERE id = 'n'")
-}
-
-fn set_body(device: &Device, body: &str) {
-    device.conn.execute("UPDATE note SET body = ?1 WHERE id = 'n'", [body]).expect("an edit");
 }
 
 fn lines_of(text: &str) -> Vec<String> {
@@ -70,7 +35,7 @@ fn long_text() -> String {
 
 #[test]
 fn two_agents_write_one_long_text_and_somebody_edits_it_on_the_server() {
-    let mut world = World::new("cls");
+    let mut world = Notes::new("cls", BY_LINES);
     let (one, other) = (world.device("one"), world.device("other"));
     let start = lines_of(&long_text());
     one.conn.execute("INSERT INTO note VALUES ('n', 'shared', ?1)", [joined(&start)]).expect("a note");
@@ -134,7 +99,7 @@ fn two_agents_write_one_long_text_and_somebody_edits_it_on_the_server() {
 /// The device holds nothing of the text whose lines the server then tells it.
 #[test]
 fn a_row_that_becomes_visible_comes_with_its_whole_text() {
-    let mut world = World::new("cls");
+    let mut world = Notes::new("cls", BY_LINES);
     world.server.run("ALTER TABLE note ENABLE ROW LEVEL SECURITY");
     let role = format!("reader_{}", std::process::id());
     world.server.run(&format!(
@@ -176,8 +141,8 @@ fn run_all(algorithm: &'static str) {
     let one = std::env::var("CLOUDSYNC_TEXT_SEED").ok().and_then(|seed| seed.parse().ok());
     let all = one.map_or(0..seeds.unwrap_or(10), |seed| seed..seed + 1);
     for seed in all {
-        let mut world = World::new(algorithm);
-        let devices = [world.device("a"), world.device("b"), world.device_without_lines("c")];
+        let mut world = Notes::new(algorithm, BY_LINES);
+        let devices = [world.device("a"), world.device("b"), world.device_without_settings("c")];
         if seed % 2 == 1 {
             let conflicts = "SELECT cloudsync_set_table('note', 'conflicts', 'on')";
             world.server.run(conflicts);
@@ -272,10 +237,10 @@ fn statement(random: &mut Random, key: &str, now: Option<&str>, step: u64) -> St
 /// Devices that know nothing of lines compare stamps: they once kept an edit that everybody else had dropped for
 /// a whole text, written before it by someone who had not seen it.
 #[test]
-fn a_device_without_lines_follows_a_text_that_was_written_whole_before_the_last_edit() {
-    let mut world = World::new("cls");
+fn a_device_without_settings_follows_a_text_that_was_written_whole_before_the_last_edit() {
+    let mut world = Notes::new("cls", BY_LINES);
     let (one, other) = (world.device("one"), world.device("other"));
-    let (writer, reader) = (world.device_without_lines("writer"), world.device_without_lines("reader"));
+    let (writer, reader) = (world.device_without_settings("writer"), world.device_without_settings("reader"));
     let all = [&one, &other, &writer, &reader];
     let later = || std::thread::sleep(std::time::Duration::from_millis(5));
     one.run("INSERT INTO note VALUES ('n', 'shared', 'the first line' || char(10) || 'the second line')");
